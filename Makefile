@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+# The short door. Every target does its own set-up; `make help` lists them. Underneath: CMake with the presets of
+# CMakePresets.json, which you can use directly once `make setup` has run.
+PRESET ?= release
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+configure = cmake --preset $(1) --log-level=NOTICE >/dev/null
+# Results also go to ctest.xml in the build folder.
+ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
+
+# What is measured and installed is the release build, whatever PRESET says.
+bench install: override PRESET = release
+
+.DEFAULT_GOAL := build
+.PHONY: help setup build bench test check-sanitizers test-install test-arm install format clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
+
+setup: ## install missing system packages and fetch CRoaring (every target does it by itself)
+	@scripts/setup.sh test
+
+build: ## build the library and the command, to build/roarmask
+	@scripts/setup.sh build
+	@$(call configure,$(PRESET))
+	@cmake --build --preset $(PRESET) --parallel $(JOBS) --target roarmask roarmask-static roarmask-cli
+
+bench: build ## the benchmark: the published configuration, then 1M tokens, under two minutes
+	build/roarmask bench --preset seed
+	build/roarmask bench --preset 1m-structured
+	build/roarmask bench --preset 1m
+	@echo
+	@echo 'The rest:'
+	@echo '  build/roarmask bench --preset all        every pattern, with a progress line'
+	@echo '  build/roarmask bench --suite when        where masks like these win and where they do not'
+	@echo '  build/roarmask bench --suite block-pool  allocating and freeing blocks from a pool'
+	@echo '  build/roarmask bench --help              your own pattern, size, methods; JSON'
+
+test: ## build and run every test (PRESET=dev for the debug build)
+	@scripts/setup.sh test
+	@$(call configure,$(PRESET))
+	@cmake --build --preset $(PRESET) --parallel $(JOBS)
+	@$(call ctest,$(PRESET))
+
+check-sanitizers: check-asan check-ubsan check-tsan ## every test under the address, undefined and thread sanitizers
+
+check-%:
+	@echo '==> $*'
+	@$(MAKE) --no-print-directory test PRESET=$*
+
+test-install: ## install into a temporary folder and build a consumer against it
+	@scripts/setup.sh test
+	@$(call configure,release)
+	@cmake --build --preset release --parallel $(JOBS)
+	@$(call ctest,release,--tests-regex package_install --verbose)
+
+test-arm: ## cross-compile for 64-bit Arm and run the C tests under an emulator (NEON)
+	@scripts/setup.sh arm
+	@$(call configure,arm)
+	@cmake --build --preset arm --parallel $(JOBS)
+	@$(call ctest,arm)
+
+install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
+	cmake --install build --prefix $(PREFIX)
+
+format: ## clang-format every source file
+	@scripts/setup.sh format
+	find include src programs bench tests -name '*.[ch]' -exec clang-format -i {} +
+
+clean: ## delete what was built; .deps stays
+	rm -rf build build-dev build-asan build-ubsan build-tsan build-arm

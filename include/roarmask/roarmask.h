@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * roarmask: block-sparse attention masks in bytes to megabytes.
+ *
+ * A mask is a set of cells (row, col) of a grid: row r is a query block, column c is a key block, and a cell in the set
+ * says that the query block may look at the key block. Grids are rows x cols, each from 0 to RMASK_MAX_SIDE, so a grid
+ * may as well be token-exact (one row a query token, one column a key token).
+ *
+ *     rmask *mask = NULL;
+ *     rmask_error error;
+ *     if (rmask_parse("causal & (sink(64) | window(512))", 62500, 62500, NULL, &mask, &error) != RMASK_OK)
+ *         return report(error.message);
+ *     int32_t *cols = malloc(sizeof *cols * (size_t)rmask_cols(mask));
+ *     size_t num_cols;
+ *     rmask_row(mask, 1000, cols, (size_t)rmask_cols(mask), &num_cols, NULL);
+ *     rmask_release(mask);
+ *
+ * Rules that hold for every function here
+ * ---------------------------------------
+ * Status.      A function that can fail returns an rmask_status; RMASK_OK is 0. On failure every output pointer to a mask
+ *              or builder is set to NULL, other outputs are as the function says, and nothing leaks.
+ * Message.     The last parameter `error` may be NULL. Otherwise a failure fills it with one line of English that says what
+ *              is wrong and, where there is one, the remedy. It is left alone on success.
+ * Ownership.   Masks are immutable and reference counted. A function with an `rmask **` output gives the caller one
+ *              reference; rmask_retain adds one, rmask_release drops one. Buffers are the caller's and are never kept.
+ * Threads.     Any number of threads may read, retain and release one mask at once. A builder belongs to one thread at
+ *              a time. There is no other state in the library but the choice of SIMD tier, made once and thread-safe.
+ * Memory.      Every object remembers the allocator that it was made with. A mask made out of masks uses the allocator of
+ *              the first one. Running out of memory is RMASK_ERR_NOMEM, never an abort.
+ * Printing.    The library never prints, never exits and never aborts.
+ * Arguments.   NULL where a pointer is required is a caller's error and undefined, except where said otherwise. Numbers are
+ *              checked: a row or column out of range is RMASK_ERR_RANGE.
+ */
+#ifndef ROARMASK_ROARMASK_H
+#define ROARMASK_ROARMASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(RMASK_SHARED) && defined(__GNUC__)
+#define RMASK_API __attribute__((visibility("default")))
+#else
+#define RMASK_API
+#endif
+
+/* The largest number of rows or columns of a grid: 2^31 - 1. */
+#define RMASK_MAX_SIDE INT32_MAX
+
+/* The version of the library, "major.minor.patch". Static storage. */
+RMASK_API const char *rmask_version(void);
+
+/* ---------------------------------------------------------------- status, errors, memory */
+
+typedef enum rmask_status {
+    RMASK_OK = 0,
+    RMASK_ERR_NOMEM,    /* the allocator returned NULL */
+    RMASK_ERR_ARGUMENT, /* an argument makes no sense: unsorted indices, grids that differ, an unknown function */
+    RMASK_ERR_RANGE,    /* a row, a column or a side of a grid is out of range */
+    RMASK_ERR_SYNTAX,   /* an expression does not parse; rmask_error.position says where */
+    RMASK_ERR_FORMAT,   /* bytes that claim to be a mask are not one */
+    RMASK_ERR_IO,       /* the operating system refused: the message carries its reason */
+    RMASK_ERR_CAPACITY, /* the caller's buffer is too small; the needed count is in the count output */
+    RMASK_ERR_LIMIT,    /* the mask needs more than the format holds (8 GiB of exceptions) */
+    RMASK_ERR_STOPPED   /* the caller's callback asked to stop */
+} rmask_status;
+
+/* A short constant name for a status, such as "out of memory". Static storage; any value is allowed. */
+RMASK_API const char *rmask_status_name(rmask_status status);
+
+typedef struct rmask_error {
+    char message[256]; /* one line, NUL-terminated, without a newline */
+    size_t position;   /* RMASK_ERR_SYNTAX: byte offset into the expression; otherwise 0 */
+} rmask_error;
+
+/* Where an object gets its memory. `allocate` returns `num_bytes` (never 0) aligned for any type, or NULL; `release` takes
+ * what `allocate` returned, with the same size. Both get `context`. They are called from whichever thread uses the object,
+ * so they must be thread-safe if the object is shared. The struct is copied; `context` must outlive every object. */
+typedef struct rmask_allocator {
+    void *(*allocate)(void *context, size_t num_bytes);
+    void (*release)(void *context, void *memory, size_t num_bytes);
+    void *context;
+} rmask_allocator;
+
+/* ---------------------------------------------------------------- masks */
+
+typedef struct rmask rmask;
+
+/* Adds a reference and returns `mask`, so that it can be stored in one expression. */
+RMASK_API rmask *rmask_retain(const rmask *mask);
+
+/* Drops a reference; the last one frees the mask. NULL is allowed. */
+RMASK_API void rmask_release(rmask *mask);
+
+RMASK_API int32_t rmask_rows(const rmask *mask); /* query blocks */
+RMASK_API int32_t rmask_cols(const rmask *mask); /* key blocks */
+
+/* The number of cells in the mask. O(1). */
+RMASK_API uint64_t rmask_count(const rmask *mask);
+
+/* rmask_count over rows * cols, from 0 to 1; 0 for an empty grid. O(1). */
+RMASK_API double rmask_density(const rmask *mask);
+
+/* What a mask is made of. All sizes in bytes of the flat buffer (see rmask_data). */
+typedef struct rmask_stats {
+    uint64_t count;               /* cells */
+    uint64_t num_bytes;           /* the whole flat buffer: the sum of the sections below */
+    uint64_t header_bytes;        /* header and padding */
+    uint64_t strip_bytes;         /* strip table */
+    uint64_t boundary_bytes;      /* both boundary lists */
+    uint64_t directory_bytes;     /* which rows have exceptions, and where */
+    uint64_t container_bytes;     /* the exceptions themselves */
+    uint64_t num_strips;          /* strips */
+    uint64_t num_boundaries;      /* entries of both boundary lists */
+    uint64_t num_exception_rows;  /* rows with at least one exception */
+    uint64_t num_exceptions;      /* cells where the mask differs from its strips */
+    uint64_t num_arrays;          /* containers that are sorted 16-bit arrays */
+    uint64_t num_bitsets;         /* containers that are bitsets */
+} rmask_stats;
+
+/* Fills `stats`. Time linear in the number of containers. */
+RMASK_API void rmask_get_stats(const rmask *mask, rmask_stats *stats);
+
+/* The mask's flat buffer: contiguous, relocatable, little-endian, without pointers. It lives as long as the mask. What is in
+ * it is drawn in docs/format.md. */
+RMASK_API const void *rmask_data(const rmask *mask, size_t *num_bytes);
+
+/* Makes a mask from a copy of a flat buffer that may come from anywhere: everything in it is checked first, and
+ * RMASK_ERR_FORMAT names the byte offset of what is wrong. `data` need not be aligned. Time linear in `num_bytes`, plus the
+ * counting of the strips. */
+RMASK_API rmask_status rmask_from_data(const void *data, size_t num_bytes, const rmask_allocator *allocator, rmask **out,
+                                       rmask_error *error);
+
+/* Writes the flat buffer to a file. The file appears whole or not at all: the bytes go to a temporary file beside it, which is
+ * flushed to the disk and renamed over `path`. */
+RMASK_API rmask_status rmask_save(const rmask *mask, const char *path, rmask_error *error);
+
+/* Reads a file written by rmask_save and checks it as rmask_from_data does. */
+RMASK_API rmask_status rmask_load(const char *path, const rmask_allocator *allocator, rmask **out, rmask_error *error);
+
+/* ---------------------------------------------------------------- making masks */
+
+/* Makes a mask from an expression of the pattern language (docs/patterns.md), for example
+ * "causal & (sink(64) | window(512)) | random(0.001, seed=42)". `!` binds tightest, then `&` and `-` (and-not), then `^`, then
+ * `|`, each from the left. RMASK_ERR_SYNTAX carries the position and what was expected there. `file("x.rmask")` reads files:
+ * do not parse expressions from strangers where that matters. */
+RMASK_API rmask_status rmask_parse(const char *expression, int32_t rows, int32_t cols, const rmask_allocator *allocator,
+                                   rmask **out, rmask_error *error);
+
+/* From compressed sparse rows: row r has the columns indices[indptr[r] .. indptr[r + 1]), strictly increasing.
+ * `indptr` has rows + 1 entries, starts at 0 and never decreases. Structure is found by itself: a window given cell by cell
+ * costs the bytes of the window's formula. Time linear in the cells. */
+RMASK_API rmask_status rmask_from_csr(int32_t rows, int32_t cols, const int64_t *indptr, const int32_t *indices,
+                                      const rmask_allocator *allocator, rmask **out, rmask_error *error);
+
+/* From coordinates in any order, duplicates allowed: cell i is (row_indices[i], col_indices[i]). */
+RMASK_API rmask_status rmask_from_coo(int32_t rows, int32_t cols, const int32_t *row_indices, const int32_t *col_indices,
+                                      size_t num_cells, const rmask_allocator *allocator, rmask **out, rmask_error *error);
+
+/* From one byte a cell, not 0 meaning in the mask. Row r starts at cells + r * row_stride (bytes, >= cols). */
+RMASK_API rmask_status rmask_from_bytes(int32_t rows, int32_t cols, const uint8_t *cells, size_t row_stride,
+                                        const rmask_allocator *allocator, rmask **out, rmask_error *error);
+
+/* From one bit a cell, bit c % 8 of byte c / 8 of its row (little-endian bit order). Row r starts at bits + r * row_stride
+ * (bytes, >= ceil(cols / 8)). Bits past the last column are ignored. */
+RMASK_API rmask_status rmask_from_bits(int32_t rows, int32_t cols, const uint8_t *bits, size_t row_stride,
+                                       const rmask_allocator *allocator, rmask **out, rmask_error *error);
+
+/* A builder is a mutable set of cells. Calls take effect in their order; a later one wins. Memory grows with the runs of
+ * consecutive cells, not with the cells. Adding k scattered cells to a row costs O(k log k) in any order. */
+typedef struct rmask_builder rmask_builder;
+
+RMASK_API rmask_status rmask_builder_create(int32_t rows, int32_t cols, const rmask_allocator *allocator, rmask_builder **out,
+                                            rmask_error *error);
+RMASK_API void rmask_builder_destroy(rmask_builder *builder); /* NULL is allowed */
+
+/* Adds, or removes, the cells (row, col_begin) .. (row, col_end - 1). 0 <= col_begin <= col_end <= cols, else
+ * RMASK_ERR_RANGE and no change. One cell is (col, col + 1), a whole row is (0, cols). */
+RMASK_API rmask_status rmask_builder_add(rmask_builder *builder, int32_t row, int32_t col_begin, int32_t col_end,
+                                         rmask_error *error);
+RMASK_API rmask_status rmask_builder_remove(rmask_builder *builder, int32_t row, int32_t col_begin, int32_t col_end,
+                                            rmask_error *error);
+
+/* Adds a row's columns, strictly increasing: one call for a whole row of indices. On an error nothing is added. */
+RMASK_API rmask_status rmask_builder_add_sorted(rmask_builder *builder, int32_t row, const int32_t *cols, size_t num_cols,
+                                                rmask_error *error);
+
+/* Adds every cell of a mask with the builder's grid: the way to change a few cells of a mask. */
+RMASK_API rmask_status rmask_builder_add_mask(rmask_builder *builder, const rmask *mask, rmask_error *error);
+
+/* Makes a mask of the cells in the builder, which keeps them and may go on changing. */
+RMASK_API rmask_status rmask_builder_freeze(rmask_builder *builder, rmask **out, rmask_error *error);
+
+/* ---------------------------------------------------------------- reading */
+
+/* Whether a cell is in the mask. A cell outside the grid is not. */
+RMASK_API bool rmask_contains(const rmask *mask, int32_t row, int32_t col);
+
+/* The number of cells in a row, without expanding it. */
+RMASK_API rmask_status rmask_row_count(const rmask *mask, int32_t row, size_t *count, rmask_error *error);
+
+/* A row's columns in increasing order. `cols` has room for `capacity` entries; NULL asks for the count only. `count` gets the
+ * number of cells. A `capacity` below it is RMASK_ERR_CAPACITY, and `cols` is then unspecified. `capacity` = rmask_cols is
+ * always enough. Entries between `count` and `capacity` may be overwritten: whole vectors are stored. Nothing is allocated. */
+RMASK_API rmask_status rmask_row(const rmask *mask, int32_t row, int32_t *cols, size_t capacity, size_t *count,
+                                 rmask_error *error);
+
+/* A row as half-open ranges [ranges[2 i], ranges[2 i + 1]), increasing, not touching each other. `capacity` and `count` are in
+ * ranges; otherwise as rmask_row. */
+RMASK_API rmask_status rmask_row_ranges(const rmask *mask, int32_t row, int32_t *ranges, size_t capacity, size_t *count,
+                                        rmask_error *error);
+
+/* Called for each row in turn with its columns, which are valid during the call. Not 0 stops the iteration. */
+typedef int (*rmask_row_callback)(void *context, int32_t row, const int32_t *cols, size_t num_cols);
+
+/* Calls `callback` for the rows [row_begin, row_end). RMASK_ERR_STOPPED when the callback asked for it. Allocates one row. */
+RMASK_API rmask_status rmask_for_each_row(const rmask *mask, int32_t row_begin, int32_t row_end, rmask_row_callback callback,
+                                          void *context, rmask_error *error);
+
+/* The rows [row_begin, row_end) as compressed sparse rows: row row_begin + i has indices[indptr[i] .. indptr[i + 1]).
+ * `indptr` has row_end - row_begin + 1 entries and starts at 0. With `indices` NULL only `indptr` is written: its last entry is
+ * the capacity to come back with. A `capacity` (entries) that is too small is RMASK_ERR_CAPACITY. Nothing is allocated. */
+RMASK_API rmask_status rmask_to_csr(const rmask *mask, int32_t row_begin, int32_t row_end, int64_t *indptr, int32_t *indices,
+                                    size_t capacity, rmask_error *error);
+
+/* How many cells lie in each field of a raster: the rows [row_begin, row_end) and columns [col_begin, col_end) cut into
+ * raster_rows x raster_cols fields of (nearly) equal size. Field (i, j) covers the rows row_begin + i * n / raster_rows up to
+ * row_begin + (i + 1) * n / raster_rows with n = row_end - row_begin, likewise the columns, and counts[i * raster_cols + j]
+ * gets its cells. Strips are counted by arithmetic: a 1M x 1M mask is drawn without expanding it. Sides of the raster are
+ * at least 1. */
+RMASK_API rmask_status rmask_raster(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,
+                                    int32_t raster_rows, int32_t raster_cols, uint64_t *counts, rmask_error *error);
+
+/* ---------------------------------------------------------------- algebra */
+
+/* One of the 16 boolean functions of two memberships a and b, as its truth table: bit 2 * a + b of the number is f(a, b). The
+ * named ones are the usual ones; every number from 0 to 15 is a function. */
+typedef enum rmask_function {
+    RMASK_NONE = 0,
+    RMASK_AND = 8,
+    RMASK_AND_NOT = 4, /* a and not b */
+    RMASK_A = 12,
+    RMASK_XOR = 6,
+    RMASK_OR = 14,
+    RMASK_XNOR = 9,
+    RMASK_NOT_A = 3,
+    RMASK_IMPLIES = 11, /* not a, or b */
+    RMASK_NAND = 7,
+    RMASK_NOR = 1,
+    RMASK_ALL = 15
+} rmask_function;
+
+/* The mask of the cells where function(a, b) holds. The grids must be equal. Strips are combined with strips: two structured
+ * masks of any size take microseconds. */
+RMASK_API rmask_status rmask_combine(const rmask *a, const rmask *b, rmask_function function, rmask **out, rmask_error *error);
+
+RMASK_API rmask_status rmask_and(const rmask *a, const rmask *b, rmask **out, rmask_error *error);
+RMASK_API rmask_status rmask_or(const rmask *a, const rmask *b, rmask **out, rmask_error *error);
+RMASK_API rmask_status rmask_xor(const rmask *a, const rmask *b, rmask **out, rmask_error *error);
+RMASK_API rmask_status rmask_and_not(const rmask *a, const rmask *b, rmask **out, rmask_error *error);
+RMASK_API rmask_status rmask_not(const rmask *a, rmask **out, rmask_error *error);
+
+/* The number of cells where function(a, b) holds, without making that mask. */
+RMASK_API rmask_status rmask_combine_count(const rmask *a, const rmask *b, rmask_function function, uint64_t *count,
+                                           rmask_error *error);
+
+/* Jaccard overlap: cells in both over cells in either, from 0 to 1; 1 when both are empty. */
+RMASK_API rmask_status rmask_jaccard(const rmask *a, const rmask *b, double *overlap, rmask_error *error);
+
+/* Whether two masks have the same grid and the same cells, however each was made. Fails only for lack of memory. */
+RMASK_API rmask_status rmask_equal(const rmask *a, const rmask *b, bool *equal, rmask_error *error);
+
+/* The columns where function(row `row_a` of a, row `row_b` of b) holds. `a` and `b` may be the same mask; they must have
+ * the same number of columns. `cols`, `capacity` and `count` as in rmask_row. Nothing is allocated. */
+RMASK_API rmask_status rmask_row_combine(const rmask *a, int32_t row_a, const rmask *b, int32_t row_b, rmask_function function,
+                                         int32_t *cols, size_t capacity, size_t *count, rmask_error *error);
+
+/* The columns that all, or any, of a list of rows have. Rows may repeat. An empty list gives all columns for `rows_and` and none
+ * for `rows_or`. `cols`, `capacity` and `count` as in rmask_row. Allocates a few rows' worth of ranges. */
+RMASK_API rmask_status rmask_rows_and(const rmask *mask, const int32_t *rows, size_t num_rows, int32_t *cols, size_t capacity,
+                                      size_t *count, rmask_error *error);
+RMASK_API rmask_status rmask_rows_or(const rmask *mask, const int32_t *rows, size_t num_rows, int32_t *cols, size_t capacity,
+                                     size_t *count, rmask_error *error);
+
+/* ---------------------------------------------------------------- SIMD tiers */
+
+/* The name of the instruction-set tier in use: "scalar", "avx2", "avx512" or "neon". The best one of the machine, unless the
+ * environment variable ROARMASK_SIMD named another when the library was first used. Results never depend on it. Static storage. */
+RMASK_API const char *rmask_simd_tier(void);
+
+/* The tiers that this machine can run, best first, ended by NULL. Static storage. */
+RMASK_API const char *const *rmask_simd_tiers(void);
+
+/* NULL when ROARMASK_SIMD is unset or was followed; otherwise its value, which names no tier of this machine and was
+ * therefore not followed. Static storage. Programs should report it. */
+RMASK_API const char *rmask_simd_refused(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

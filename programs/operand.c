@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Masks from files or expressions, and results to files, standard output or devices. */
+#define _XOPEN_SOURCE 700
+#include "cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---------------------------------------------------------------- in */
+
+enum { KEY_ROWS = 0x1000, KEY_COLS };
+
+static error_t parse_grid(int key, char *argument, struct argp_state *state)
+{
+    cli_grid *grid = state->input;
+    switch (key) {
+    case KEY_ROWS:
+        grid->rows = (int32_t)cli_integer("--rows", argument, 0, RMASK_MAX_SIDE);
+        return 0;
+    case KEY_COLS:
+        grid->cols = (int32_t)cli_integer("--cols", argument, 0, RMASK_MAX_SIDE);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp cli_grid_argp = {
+    .options = (const struct argp_option[]){{"rows", KEY_ROWS, "N", 0, "rows (query blocks) of an expression's grid", 1},
+                                            {"cols", KEY_COLS, "N", 0, "columns (key blocks); --rows if not given", 1},
+                                            {0}},
+    .parser = parse_grid,
+};
+
+static error_t parse_output(int key, char *argument, struct argp_state *state)
+{
+    cli_output_args *args = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &args->grid;
+        return 0;
+    case 'o':
+        args->output = argument;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp cli_output_argp = {
+    .options = (const struct argp_option[]){{NULL, 'o', "FILE", 0, "where the mask goes; - is standard output", 0}, {0}},
+    .parser = parse_output,
+    .children = (const struct argp_child[]){{&cli_grid_argp, 0, NULL, 0}, {0}},
+};
+
+/* `prefix` goes before a complaint about the syntax; NULL is none. */
+static rmask *parse_expression(const char *expression, cli_grid grid, const char *prefix)
+{
+    rmask *mask;
+    rmask_error error;
+    int32_t cols = grid.cols >= 0 ? grid.cols : grid.rows;
+    rmask_status status = rmask_parse(expression, grid.rows, cols, NULL, &mask, &error);
+    cli_check(status, &error, status == RMASK_ERR_SYNTAX ? prefix : NULL);
+    return mask;
+}
+
+rmask *cli_expression(const char *expression, cli_grid grid)
+{
+    if (grid.rows < 0)
+        cli_die(CLI_USAGE, "an expression needs a grid: give --rows N");
+    return parse_expression(expression, grid, NULL);
+}
+
+static rmask *load_file(const char *path, cli_grid grid)
+{
+    rmask *mask;
+    rmask_error error;
+    cli_check(rmask_load(path, NULL, &mask, &error), &error, NULL);
+    if ((grid.rows >= 0 && grid.rows != rmask_rows(mask)) || (grid.cols >= 0 && grid.cols != rmask_cols(mask)))
+        cli_die(CLI_USAGE, "'%s' is a mask of %d rows x %d columns, which is not what --rows or --cols says", path,
+                rmask_rows(mask), rmask_cols(mask));
+    return mask;
+}
+
+/* Anything that is there is a file, even where it cannot be read: the message is then about the file. */
+static bool is_there(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 || !(errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG);
+}
+
+rmask *cli_operand(const char *operand, cli_grid grid)
+{
+    if (is_there(operand))
+        return load_file(operand, grid);
+    if (grid.rows < 0)
+        cli_die(CLI_USAGE, "'%s' is not a file; if it is an expression, give --rows N", operand);
+    return parse_expression(operand, grid, "no such file, and as an expression: ");
+}
+
+/* ---------------------------------------------------------------- out */
+
+/* Whether `path` is written into rather than replaced: standard output, a device, a pipe. */
+static bool is_stream(const char *path)
+{
+    struct stat status;
+    return strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
+}
+
+static bool write_all(FILE *file, const void *data, size_t num_bytes)
+{
+    bool written = fwrite(data, 1, num_bytes, file) == num_bytes && fflush(file) == 0;
+    int reason = errno;
+    bool closed = file == stdout || fclose(file) == 0;
+    if (!written)
+        errno = reason;
+    return written && closed;
+}
+
+static void write_stream(const char *path, const void *data, size_t num_bytes)
+{
+    bool is_stdout = strcmp(path, "-") == 0;
+    FILE *file = is_stdout ? stdout : fopen(path, "wb");
+    if (file == NULL || !write_all(file, data, num_bytes))
+        cli_die(CLI_FAILED, "cannot write to %s: %s", is_stdout ? "standard output" : path, strerror(errno));
+}
+
+/* Writes beside `path` and renames, so that a full disk leaves what was there before. */
+static void write_file(const char *path, const void *data, size_t num_bytes)
+{
+    size_t length = strlen(path) + sizeof ".part";
+    char *part = cli_alloc(length, 1);
+    snprintf(part, length, "%s.part", path);
+    FILE *file = fopen(part, "wb");
+    if (file == NULL || !write_all(file, data, num_bytes) || rename(part, path) != 0) {
+        int reason = errno;
+        if (file != NULL)
+            remove(part);
+        cli_die(CLI_FAILED, "cannot write %s: %s", path, strerror(reason));
+    }
+    free(part);
+}
+
+void cli_check_output(const char *path)
+{
+    if (path == NULL)
+        cli_die(CLI_USAGE, "no output file: give -o FILE");
+    if (strcmp(path, "-") == 0 && isatty(STDOUT_FILENO))
+        cli_die(CLI_USAGE, "a mask is binary and standard output is a terminal: redirect it, or give -o FILE");
+}
+
+void cli_save(const rmask *mask, const char *path)
+{
+    if (is_stream(path)) {
+        size_t num_bytes;
+        const void *data = rmask_data(mask, &num_bytes);
+        write_stream(path, data, num_bytes);
+    } else {
+        rmask_error error;
+        cli_check(rmask_save(mask, path, &error), &error, NULL);
+    }
+}
+
+void cli_write_json(json_t *json, const char *path)
+{
+    char *text = json != NULL ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : NULL;
+    if (text == NULL)
+        cli_die(CLI_FAILED, "out of memory for the JSON output");
+    size_t length = strlen(text);
+    text[length] = '\n'; /* in place of the NUL, which a file does not need */
+    (is_stream(path) ? write_stream : write_file)(path, text, length + 1);
+    free(text);
+    json_decref(json);
+}

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes a machine ready: setup.sh build | test | arm | format
+#   build   tools and libraries; CRoaring if it can be had (without it the benchmark lacks a peer, with a warning)
+#   test    the same, but CRoaring is required: it is the tests' oracle
+#   arm     a cross compiler, an emulator and Arm libraries, for `make test-arm`
+#   format  clang-format
+# What is there already is left alone, without touching the network.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+purpose=${1:-build}
+deps=$PWD/.deps
+log=$deps/setup.log
+pin=$PWD/scripts/requirements-croaring.txt
+
+say() { echo "setup: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+have_package() {
+    case $1 in
+        build-essential) echo '#include <stdio.h>' | cc -E - ;;
+        cmake | clang-format | dpkg-dev) command -v "${1%-dev}" ;;
+        ninja-build) command -v ninja ;;
+        pkg-config) command -v pkg-config ;;
+        libcmocka-dev) pkg-config --exists cmocka ;;
+        libjansson-dev) pkg-config --exists jansson ;;
+        python3-pip) python3 -m pip --version ;;
+        ca-certificates) [[ -s /etc/ssl/certs/ca-certificates.crt ]] || ! command -v apt-get ;;
+        gcc-aarch64-linux-gnu) command -v aarch64-linux-gnu-gcc ;;
+        qemu-user) command -v qemu-aarch64 ;;
+    esac >/dev/null 2>&1
+}
+
+# Installs what is missing of the packages named.
+need_packages() {
+    local missing=() package
+    for package in "$@"; do
+        have_package "$package" || missing+=("$package")
+    done
+    ((${#missing[@]})) || return 0
+    local command="apt-get install -y --no-install-recommends ${missing[*]}"
+    command -v apt-get >/dev/null || die "missing: ${missing[*]} (Debian's names); install what your system calls them"
+    [[ $(id -u) == 0 ]] || die "missing: ${missing[*]}; as root run: apt-get update && $command"
+    say "installing ${missing[*]} (apt-get, may take a minute or two)"
+    mkdir -p "$deps"
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
+    # A fresh machine has no package lists, an old one has lists of packages that are gone.
+    if ! "${apt[@]}" ${command#apt-get } </dev/null >"$log" 2>&1; then
+        say "refreshing the package lists (apt-get update)"
+        if ! { "${apt[@]}" update && "${apt[@]}" ${command#apt-get }; } </dev/null >>"$log" 2>&1; then
+            local reason
+            reason=$(grep -m 1 '^W: Failed' "$log" || grep -m 1 '^E:' "$log" || tail -n 1 "$log")
+            die "apt-get failed: ${reason#?: } (the rest is in .deps/setup.log)"
+        fi
+    fi
+}
+
+have_croaring() { cmp -s "$pin" "$deps/croaring/pin"; }
+
+# Puts CRoaring's two files into .deps/croaring, with the pin that they were fetched by beside them.
+fetch_croaring() {
+    have_croaring && return 0
+    say "fetching CRoaring (pip download, 0.2 MB)"
+    mkdir -p "$deps"
+    local work
+    work=$(mktemp -d "$deps/fetch.XXXXXX")
+    if ! PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$PWD/scripts/archive_as_is python3 -m pip --disable-pip-version-check --no-input \
+        download --no-cache-dir --no-deps --no-binary pyroaring --use-pep517 --no-build-isolation --require-hashes \
+        --requirement "$pin" --dest "$work" </dev/null >"$log" 2>&1 ||
+        ! tar --no-same-owner -xzf "$work"/pyroaring-*.tar.gz -C "$work" --strip-components=2 --wildcards '*/roaring.c' '*/roaring.h' >>"$log" 2>&1
+    then
+        say "pip: $(grep -m 1 ERROR "$log" || tail -n 1 "$log")"
+        rm -rf "$work"
+        return 1
+    fi
+    cp "$pin" "$work/pin"
+    rm -rf "$work"/*.tar.gz "$deps/croaring"
+    chmod 755 "$work"
+    mv "$work" "$deps/croaring"
+}
+
+require_croaring() {
+    fetch_croaring || die "the tests need CRoaring as their oracle: check the network or pip's settings and try again"
+}
+
+# cmocka for Arm: Debian's own packages, unpacked beside the others so that the machine's package system stays as it is.
+fetch_arm_libraries() {
+    local root=$deps/arm
+    [[ -e $root/usr/include/cmocka.h ]] && return 0
+    say "fetching cmocka for Arm (apt-get download)"
+    rm -rf "$root"
+    mkdir -p "$root"/apt/{lists/partial,cache/archives/partial}
+    touch "$root/apt/status"
+    local apt=(apt-get -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State="$root/apt"
+        -o Dir::State::status="$root/apt/status" -o Dir::Cache="$root/apt/cache" -o APT::Sandbox::User=root)
+    if ! (cd "$root" && "${apt[@]}" update && "${apt[@]}" download libcmocka0 libcmocka-dev) </dev/null >"$log" 2>&1; then
+        rm -rf "$root"
+        die "apt-get failed, its output is in .deps/setup.log"
+    fi
+    for package in "$root"/*.deb; do
+        dpkg-deb -x "$package" "$root"
+    done
+    rm -rf "$root/apt" "$root"/*.deb
+}
+
+build_packages=(build-essential cmake ninja-build pkg-config libjansson-dev libcmocka-dev)
+have_croaring || build_packages+=(python3-pip ca-certificates)
+case $purpose in
+    build)
+        need_packages "${build_packages[@]}"
+        fetch_croaring || say "warning: no CRoaring, so the benchmark will lack its croaring methods"
+        ;;
+    test)
+        need_packages "${build_packages[@]}"
+        require_croaring
+        ;;
+    arm)
+        need_packages "${build_packages[@]}" gcc-aarch64-linux-gnu qemu-user
+        require_croaring
+        fetch_arm_libraries
+        ;;
+    format) need_packages clang-format ;;
+    *) die "unknown purpose '$purpose': build, test, arm or format" ;;
+esac

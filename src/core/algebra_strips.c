@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Strips with strips: any boolean function of two structured masks, without looking at cells.
+ *
+ * A boundary of one mask stays a boundary of the result where the function depends on that mask, given the other's membership there.
+ * That membership changes only in the rows where the boundary meets one of the other kind of the other mask (row = u - w for a fixed
+ * u and a sliding w), so the common rows of two strips are cut there, and between cuts one walk over all boundaries does it.
+ * Boundaries of the same mask may pass each other freely: swapping two flips of one parity changes nothing. Nor does the order
+ * matter left of column 0, so a fixed boundary at 0 is taken to lie left of everything and never needs a cut.
+ *
+ * Long lists meet too often for that. Over GF(2) let F and D be the parities of the fixed and of the sliding boundaries of a mask.
+ * With S = F ^ D every function is f(S1, S2) = f(F1, F2) ^ f(D1, D2) ^ f(0, 0) ^ c (F1 D2 ^ D1 F2), where c is the coefficient of the
+ * product. The first three terms are plain lists; the last is the crossings, which become exceptions where that is smaller. */
+#include "core/algebra.h"
+#include "core/mask.h"
+#include "core/sort.h"
+
+#include <stdlib.h>
+
+typedef struct rows_pair {
+    rmask_draft *draft;
+    unsigned function;
+    rmask_boundaries a, b;
+    int32_t row_begin, row_end, cols;
+    rmask_int32_vec fixed, sliding; /* the lists being made */
+    rmask_int32_vec cuts;
+    rmask_u64_vec *crossings;
+} rows_pair;
+
+static const rmask_allocator *allocator_of(const rows_pair *pair) { return &pair->draft->allocator; }
+
+static rmask_status put_strip(const rows_pair *pair, int32_t row_begin)
+{
+    const rmask_boundaries made = {pair->fixed.at, pair->fixed.len, pair->sliding.at, pair->sliding.len};
+    return rmask_draft_strip(pair->draft, row_begin, made);
+}
+
+static bool reserve_lists(rows_pair *pair)
+{
+    pair->fixed.len = pair->sliding.len = 0;
+    return rmask_vec_reserve(allocator_of(pair), &pair->fixed, pair->a.num_fixed + pair->b.num_fixed + 1) &&
+           rmask_vec_reserve(allocator_of(pair), &pair->sliding, pair->a.num_sliding + pair->b.num_sliding);
+}
+
+/* ---------------------------------------------------------------- cuts */
+
+/* For each sliding boundary, the fixed ones that it meets strictly inside the rows. Appends the rows to `cuts` where given. */
+static uint64_t find_cuts(const rows_pair *pair, rmask_boundaries fixed, rmask_boundaries sliding, rmask_int32_vec *cuts)
+{
+    uint64_t num_cuts = 0;
+    for (size_t j = 0; j < sliding.num_sliding; j++) {
+        const int64_t w = sliding.sliding[j];
+        const int64_t lowest = w + pair->row_begin > 0 ? w + pair->row_begin : 0;
+        const size_t begin = rmask_upper_bound(fixed.fixed, fixed.num_fixed, lowest);
+        const size_t end = rmask_upper_bound(fixed.fixed, fixed.num_fixed, w + pair->row_end - 1);
+        for (size_t i = begin; cuts && i < end; i++) rmask_vec_put(cuts, (int32_t)(fixed.fixed[i] - w));
+        num_cuts += end > begin ? end - begin : 0;
+    }
+    return num_cuts;
+}
+
+/* The next boundary of four ascending lists in the order of their columns in row `row`; lists 0 and 1 are fixed, 2 and 3 sliding. In
+ * the row where a fixed and a sliding one meet, the fixed one is first: so they stand in the rows below. */
+static int next_boundary(const int32_t *const lists[4], const size_t lengths[4], const size_t at[4], int64_t row)
+{
+    int best = -1;
+    int64_t best_col = 0;
+    for (int i = 0; i < 4; i++) {
+        if (at[i] == lengths[i]) continue;
+        int64_t col = lists[i][at[i]];
+        if (i >= 2)
+            col += row;
+        else if (col == 0)
+            col = INT64_MIN;
+        if (best < 0 || col < best_col) {
+            best = i;
+            best_col = col;
+        }
+    }
+    return best;
+}
+
+/* The strip of the rows from `row` to the next cut. */
+static rmask_status put_cut_rows(rows_pair *pair, int32_t row)
+{
+    const int32_t *const lists[4] = {pair->a.fixed, pair->b.fixed, pair->a.sliding, pair->b.sliding};
+    const size_t lengths[4] = {pair->a.num_fixed, pair->b.num_fixed, pair->a.num_sliding, pair->b.num_sliding};
+    size_t at[4] = {0};
+    bool inside[2] = {false, false}, before = rmask_apply(pair->function, false, false);
+    if (!reserve_lists(pair)) return RMASK_ERR_NOMEM;
+    if (before) rmask_vec_put(&pair->fixed, 0);
+    for (int i; (i = next_boundary(lists, lengths, at, row)) >= 0;) {
+        const int32_t boundary = lists[i][at[i]++];
+        inside[i % 2] = !inside[i % 2];
+        const bool after = rmask_apply(pair->function, inside[0], inside[1]);
+        if (after == before) continue;
+        if (i < 2)
+            rmask_vec_put(&pair->fixed, boundary);
+        else
+            rmask_vec_put(&pair->sliding, boundary);
+        before = after;
+    }
+    return put_strip(pair, row);
+}
+
+static int compare_int32(const void *a, const void *b)
+{
+    const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+
+static rmask_status cut_rows(rows_pair *pair, uint64_t num_cuts)
+{
+    pair->cuts.len = 0;
+    if (num_cuts > INT32_MAX || !rmask_vec_reserve(allocator_of(pair), &pair->cuts, num_cuts + 1)) return RMASK_ERR_NOMEM;
+    rmask_vec_put(&pair->cuts, pair->row_begin);
+    find_cuts(pair, pair->a, pair->b, &pair->cuts);
+    find_cuts(pair, pair->b, pair->a, &pair->cuts);
+    if (pair->cuts.len > 2) qsort(pair->cuts.at, pair->cuts.len, sizeof *pair->cuts.at, compare_int32);
+    for (size_t i = 0; i < pair->cuts.len; i++)
+        if (i == 0 || pair->cuts.at[i] != pair->cuts.at[i - 1]) RMASK_TRY(put_cut_rows(pair, pair->cuts.at[i]));
+    return RMASK_OK;
+}
+
+/* ---------------------------------------------------------------- crossings */
+
+/* The three terms that need no cuts: fixed lists with each other, sliding lists with each other. */
+static rmask_status put_uncut_rows(rows_pair *pair)
+{
+    if (!reserve_lists(pair)) return RMASK_ERR_NOMEM;
+    int32_t *fixed = pair->fixed.at;
+    if (rmask_apply(pair->function, false, false)) *fixed++ = 0;
+    fixed += rmask_combine_lists(fixed, pair->function, pair->a.fixed, pair->a.num_fixed, pair->b.fixed, pair->b.num_fixed);
+    pair->fixed.len = (size_t)(fixed - pair->fixed.at);
+    pair->sliding.len = rmask_combine_lists(pair->sliding.at, pair->function, pair->a.sliding, pair->a.num_sliding, pair->b.sliding,
+                                            pair->b.num_sliding);
+    return put_strip(pair, pair->row_begin);
+}
+
+/* The cells in the fixed part of one strip and in the sliding part of the other. */
+static uint64_t count_crossings(const rows_pair *pair, rmask_boundaries fixed, rmask_boundaries sliding)
+{
+    /* |F and D| = (|F| + |D| - |F xor D|) / 2 */
+    const rmask_boundaries f = {fixed.fixed, fixed.num_fixed, NULL, 0}, d = {NULL, 0, sliding.sliding, sliding.num_sliding};
+    const rmask_boundaries both = {f.fixed, f.num_fixed, d.sliding, d.num_sliding};
+    return (rmask_strip_count(f, pair->row_begin, pair->row_end, pair->cols) +
+            rmask_strip_count(d, pair->row_begin, pair->row_end, pair->cols) -
+            rmask_strip_count(both, pair->row_begin, pair->row_end, pair->cols)) /
+           2;
+}
+
+/* Appends the cells of fixed [u, u_end) and sliding [w, w_end). */
+static void put_crossing(const rows_pair *pair, int64_t u, int64_t u_end, int64_t w, int64_t w_end)
+{
+    const int64_t row_begin = u - w_end + 1 > pair->row_begin ? u - w_end + 1 : pair->row_begin;
+    const int64_t row_end = u_end - w < pair->row_end ? u_end - w : pair->row_end;
+    for (int64_t row = row_begin; row < row_end; row++) {
+        const int64_t begin = w + row > u ? w + row : u, end = w_end + row < u_end ? w_end + row : u_end;
+        for (int64_t col = begin; col < end; col++) rmask_vec_put(pair->crossings, (uint64_t)row << 32 | (uint64_t)col);
+    }
+}
+
+static void put_crossings(const rows_pair *pair, rmask_boundaries fixed, rmask_boundaries sliding)
+{
+    for (size_t j = 0; j < sliding.num_sliding; j += 2) {
+        const int64_t w = sliding.sliding[j];
+        const int64_t w_end = j + 1 < sliding.num_sliding ? sliding.sliding[j + 1] : pair->cols; /* beyond any column */
+        /* Intervals that end left of where this one begins are no concern of it; those that begin right of its end neither. */
+        size_t i = rmask_upper_bound(fixed.fixed, fixed.num_fixed, w + pair->row_begin) / 2 * 2;
+        for (; i < fixed.num_fixed && fixed.fixed[i] < w_end + pair->row_end; i += 2)
+            put_crossing(pair, fixed.fixed[i], i + 1 < fixed.num_fixed ? fixed.fixed[i + 1] : pair->cols, w, w_end);
+    }
+}
+
+/* Sorts the cells from `begin` on; cells that are there twice belong to both products and cancel. */
+static rmask_status sort_crossings(const rows_pair *pair, size_t begin)
+{
+    uint64_t *cells = pair->crossings->at;
+    if (!rmask_sort_u64(allocator_of(pair), cells + begin, pair->crossings->len - begin)) return RMASK_ERR_NOMEM;
+    size_t len = begin;
+    for (size_t i = begin; i < pair->crossings->len; i++) {
+        if (len > begin && cells[len - 1] == cells[i])
+            len--;
+        else
+            cells[len++] = cells[i];
+    }
+    pair->crossings->len = len;
+    return RMASK_OK;
+}
+
+/* ---------------------------------------------------------------- choosing */
+
+/* Bytes of a strip whose lists share most of their entries with its neighbours'. */
+enum { STRIP_BYTES = sizeof(rmask_strip) + 2 * sizeof(int32_t) };
+
+static rmask_status combine_rows(rows_pair *pair)
+{
+    const unsigned f = pair->function;
+    const bool has_product = (f ^ f >> 1 ^ f >> 2 ^ f >> 3) & 1;
+    if (!has_product) return put_uncut_rows(pair);
+    const uint64_t num_cuts = find_cuts(pair, pair->a, pair->b, NULL) + find_cuts(pair, pair->b, pair->a, NULL);
+    if (num_cuts > 4) {
+        const uint64_t cells = count_crossings(pair, pair->a, pair->b) + count_crossings(pair, pair->b, pair->a);
+        const uint64_t rows = (uint64_t)(pair->row_end - pair->row_begin);
+        const uint64_t directory_bytes = 2 * cells < rows ? 8 * cells : 4 * rows;
+        if (2 * cells + directory_bytes < num_cuts * STRIP_BYTES) {
+            const size_t begin = pair->crossings->len;
+            if (!rmask_vec_reserve(allocator_of(pair), pair->crossings, cells)) return RMASK_ERR_NOMEM;
+            put_crossings(pair, pair->a, pair->b);
+            put_crossings(pair, pair->b, pair->a);
+            RMASK_TRY(sort_crossings(pair, begin));
+            return put_uncut_rows(pair);
+        }
+    }
+    return cut_rows(pair, num_cuts);
+}
+
+rmask_status rmask_combine_strips(rmask_draft *draft, const rmask *a, const rmask *b, unsigned function, rmask_u64_vec *crossings)
+{
+    rows_pair pair = {.draft = draft, .function = function, .cols = a->cols, .crossings = crossings};
+    const rmask_strip *strip_a = a->strips, *strip_b = b->strips;
+    rmask_status status = RMASK_OK;
+    for (int32_t row = 0; row < a->rows && !status; row = pair.row_end) {
+        const int32_t end_a = rmask_strip_end(a, strip_a), end_b = rmask_strip_end(b, strip_b);
+        pair.a = rmask_boundaries_of(a, strip_a);
+        pair.b = rmask_boundaries_of(b, strip_b);
+        pair.row_begin = row;
+        pair.row_end = end_a < end_b ? end_a : end_b;
+        status = combine_rows(&pair);
+        strip_a += end_a == pair.row_end;
+        strip_b += end_b == pair.row_end;
+    }
+    rmask_vec_free(&draft->allocator, &pair.fixed);
+    rmask_vec_free(&draft->allocator, &pair.sliding);
+    rmask_vec_free(&draft->allocator, &pair.cuts);
+    return status;
+}

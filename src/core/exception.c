@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Finding and reading exceptions. */
+#include "core/exception.h"
+
+#include "simd/simd.h"
+
+bool rmask_container_has(const rmask_container *container, uint32_t offset)
+{
+    if (container->is_bitset) return container->units[offset / 16] >> offset % 16 & 1;
+    const size_t i = rmask_simd_get()->lower_bound(container->units, container->num_units, offset);
+    return i < container->num_units && container->units[i] == offset;
+}
+
+size_t rmask_container_count(const rmask_container *container)
+{
+    return container->is_bitset ? rmask_simd_get()->popcount(container->units, container->num_units) : container->num_units;
+}
+
+size_t rmask_container_count_range(const rmask_container *container, uint32_t begin, uint32_t end)
+{
+    const rmask_simd *simd = rmask_simd_get();
+    const uint16_t *units = container->units;
+    if (begin >= end) return 0;
+    if (!container->is_bitset)
+        return simd->lower_bound(units, container->num_units, end) - simd->lower_bound(units, container->num_units, begin);
+    const uint32_t first = begin / 16, last = (end - 1) / 16;
+    const unsigned keep_first = 0xffffu << begin % 16 & 0xffff, keep_last = 0xffffu >> (15 - (end - 1) % 16);
+    if (first == last) return (size_t)__builtin_popcount(units[first] & keep_first & keep_last);
+    return (size_t)__builtin_popcount(units[first] & keep_first) + simd->popcount(units + first + 1, last - first - 1) +
+           (size_t)__builtin_popcount(units[last] & keep_last);
+}
+
+rmask_exception_walk rmask_walk_exceptions(const rmask *mask, int32_t row)
+{
+    return (rmask_exception_walk){mask, rmask_directory_find(mask, row)};
+}
+
+int32_t rmask_walk_row(rmask_exception_walk *walk)
+{
+    const rmask *mask = walk->mask;
+    const uint32_t n = mask->num_directory_rows;
+    while (walk->index < n && mask->directory_offsets[walk->index] == mask->directory_offsets[walk->index + 1]) walk->index++;
+    return walk->index < n ? rmask_directory_row(mask, walk->index) : mask->rows;
+}
+
+rmask_row_containers rmask_walk_take(rmask_exception_walk *walk)
+{
+    const uint32_t *offsets = walk->mask->directory_offsets + walk->index++;
+    return rmask_containers_at(walk->mask, offsets[0], offsets[1]);
+}

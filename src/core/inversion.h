@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Inversion lists: a set of columns as ascending flips. Membership starts false and flips at each entry. */
+#ifndef ROARMASK_CORE_INVERSION_H
+#define ROARMASK_CORE_INVERSION_H
+
+#include "core/memory.h"
+
+/* f(a, b) of one of the 16 boolean functions: bit 2 * a + b of its truth table. */
+static inline bool rmask_apply(unsigned function, bool a, bool b) { return function >> (2 * a + b) & 1; }
+
+/* The flips of function(a, b) where the function of (0, 0) counts as false, so that nothing flips at infinity. Lists ascend, equal
+ * neighbours cancel; `out` has room for both. Returns the number of flips. One routine for all 16 functions: walk both lists
+ * with their parities and keep each flip at which the function changes. */
+size_t rmask_combine_lists(int32_t *out, unsigned function, const int32_t *a, size_t num_a, const int32_t *b, size_t num_b);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What a mask is in memory: one allocation that holds this struct and, behind it, the flat buffer that the pointers look into. */
+#ifndef ROARMASK_CORE_MASK_H
+#define ROARMASK_CORE_MASK_H
+
+#include "core/memory.h"
+#include "core/status.h"
+#include "core/strip.h"
+#include "file/format.h"
+
+#include <stdatomic.h>
+
+struct rmask {
+    _Atomic size_t references;
+    rmask_allocator allocator;
+    size_t allocated_bytes;
+    uint8_t *data; /* the flat buffer, 8-byte aligned */
+    const rmask_header *header;
+    int32_t rows, cols;
+    uint32_t num_strips, first_directory_row, num_directory_rows; /* as in the header, one step nearer */
+    const rmask_strip *strips;
+    const int32_t *fixed, *sliding;
+    const uint32_t *directory_rows; /* NULL when the directory covers a span of rows */
+    const uint32_t *directory_offsets;
+    const uint16_t *containers;
+};
+
+/* A mask of one reference whose buffer has room for what `header` announces; header copied, sections not filled in. NULL when out
+ * of memory. */
+rmask *rmask_new(const rmask_header *header, const rmask_allocator *allocator);
+
+/* The strip that a row belongs to. The row is in range. */
+static inline const rmask_strip *rmask_strip_of(const rmask *mask, int32_t row)
+{
+    const rmask_strip *strip = mask->strips;
+    for (size_t n = mask->num_strips; n > 1;) {
+        const size_t half = n / 2;
+        if (strip[half].row_begin <= (uint32_t)row) strip += half;
+        n -= half;
+    }
+    return strip;
+}
+
+/* One past a strip's last row. */
+static inline int32_t rmask_strip_end(const rmask *mask, const rmask_strip *strip)
+{
+    const bool is_last = strip + 1 == mask->strips + mask->num_strips;
+    return is_last ? mask->rows : (int32_t)strip[1].row_begin;
+}
+
+static inline rmask_boundaries rmask_boundaries_of(const rmask *mask, const rmask_strip *strip)
+{
+    return (rmask_boundaries){mask->fixed + strip->fixed_begin, strip->num_fixed, mask->sliding + strip->sliding_begin,
+                              strip->num_sliding};
+}
+
+/* Multi-byte fields are used in place, so the library is for little-endian machines; this makes others fail at build time. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "roarmask is for little-endian machines"
+#endif
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Reading rows. */
+#include "core/row.h"
+
+#include "core/row_walk.h"
+
+ALWAYS_INLINE void count_row(row_sink *s, int32_t cols, rmask_flips flips, rmask_row_containers containers)
+{
+    walk_row(s, COUNT, cols, flips, containers);
+}
+
+ALWAYS_INLINE void list_row(row_sink *s, int32_t cols, rmask_flips flips, rmask_row_containers containers)
+{
+    walk_row(s, COLUMNS, cols, flips, containers);
+}
+
+ALWAYS_INLINE void range_row(row_sink *s, int32_t cols, rmask_flips flips, rmask_row_containers containers)
+{
+    walk_row(s, RANGES, cols, flips, containers);
+}
+
+ALWAYS_INLINE rmask_flips flips_of_row(const rmask *mask, int32_t row)
+{
+    return rmask_flips_of(rmask_boundaries_of(mask, rmask_strip_of(mask, row)), row);
+}
+
+int64_t rmask_exception_balance(const rmask *mask, int32_t row, rmask_row_containers containers)
+{
+    row_sink with = {.simd = rmask_simd_get()}, without = with;
+    count_row(&with, mask->cols, flips_of_row(mask, row), containers);
+    count_row(&without, mask->cols, flips_of_row(mask, row), (rmask_row_containers){.left = 0});
+    return (int64_t)with.count - (int64_t)without.count;
+}
+
+/* ---------------------------------------------------------------- one row */
+
+bool rmask_contains(const rmask *mask, int32_t row, int32_t col)
+{
+    if (row < 0 || row >= mask->rows || col < 0 || col >= mask->cols) return false;
+    bool inside = rmask_strip_has(rmask_boundaries_of(mask, rmask_strip_of(mask, row)), row, col);
+    rmask_row_containers containers = rmask_containers_of(mask, row);
+    for (rmask_container container; rmask_next_container(&containers, &container);)
+        if (container.chunk == col / RMASK_CHUNK_COLS)
+            return inside != rmask_container_has(&container, (uint32_t)(col % RMASK_CHUNK_COLS));
+    return inside;
+}
+
+static size_t count_of_row(const rmask *mask, int32_t row)
+{
+    row_sink s = {.simd = rmask_simd_get()};
+    count_row(&s, mask->cols, flips_of_row(mask, row), rmask_containers_of(mask, row));
+    return s.count;
+}
+
+rmask_status rmask_row_count(const rmask *mask, int32_t row, size_t *count, rmask_error *error)
+{
+    *count = 0;
+    RMASK_TRY(rmask_check_row(row, mask->rows, error));
+    *count = count_of_row(mask, row);
+    return RMASK_OK;
+}
+
+static rmask_status fail_capacity(rmask_error *error, size_t capacity, size_t count, const char *what)
+{
+    return rmask_fail(error, RMASK_ERR_CAPACITY, "the buffer has room for %zu %s, %zu are needed", capacity, what, count);
+}
+
+rmask_status rmask_row(const rmask *mask, int32_t row, int32_t *cols, size_t capacity, size_t *count, rmask_error *error)
+{
+    if (!cols) return rmask_row_count(mask, row, count, error);
+    *count = 0;
+    RMASK_TRY(rmask_check_row(row, mask->rows, error));
+    row_sink s = sink_to(cols, capacity);
+    list_row(&s, mask->cols, flips_of_row(mask, row), rmask_containers_of(mask, row));
+    *count = s.count;
+    return s.overflow ? fail_capacity(error, capacity, s.count, "columns") : RMASK_OK;
+}
+
+static size_t ranges_of_row(const rmask *mask, int32_t row, int32_t *ranges, size_t capacity)
+{
+    row_sink s = {.simd = rmask_simd_get(), .out = ranges, .limit = capacity ? ranges + 2 * capacity : ranges};
+    range_row(&s, mask->cols, flips_of_row(mask, row), rmask_containers_of(mask, row));
+    return s.count;
+}
+
+rmask_status rmask_row_ranges(const rmask *mask, int32_t row, int32_t *ranges, size_t capacity, size_t *count, rmask_error *error)
+{
+    *count = 0;
+    RMASK_TRY(rmask_check_row(row, mask->rows, error));
+    const size_t room = ranges ? capacity : 0;
+    *count = ranges_of_row(mask, row, ranges, room);
+    return ranges && *count > room ? fail_capacity(error, room, *count, "ranges") : RMASK_OK;
+}
+
+rmask_status rmask_append_ranges(const rmask *mask, int32_t row, const rmask_allocator *allocator, rmask_int32_vec *ranges)
+{
+    for (;;) {
+        const size_t room = (ranges->cap - ranges->len) / 2;
+        const size_t n = ranges_of_row(mask, row, room ? ranges->at + ranges->len : NULL, room);
+        if (n <= room) {
+            ranges->len += 2 * n;
+            return RMASK_OK;
+        }
+        if (!rmask_vec_reserve(allocator, ranges, 2 * n)) return RMASK_ERR_NOMEM;
+    }
+}
+
+/* ---------------------------------------------------------------- many rows */
+
+static rmask_status check_rows(const rmask *mask, int32_t row_begin, int32_t row_end, rmask_error *error)
+{
+    if (row_begin >= 0 && row_begin <= row_end && row_end <= mask->rows) return RMASK_OK;
+    return rmask_fail(error, RMASK_ERR_RANGE, "rows [%d, %d) are out of range: the grid has %d rows", (int)row_begin, (int)row_end,
+                      (int)mask->rows);
+}
+
+rmask_status rmask_to_csr(const rmask *mask, int32_t row_begin, int32_t row_end, int64_t *indptr, int32_t *indices, size_t capacity,
+                          rmask_error *error)
+{
+    indptr[0] = 0;
+    RMASK_TRY(check_rows(mask, row_begin, row_end, error));
+    row_sink s = sink_to(indices, capacity);
+    rmask_exception_walk walk = rmask_walk_exceptions(mask, row_begin);
+    int32_t exception_row = rmask_walk_row(&walk), row = row_begin;
+    while (row < row_end) {
+        const rmask_strip *strip = rmask_strip_of(mask, row);
+        const rmask_boundaries boundaries = rmask_boundaries_of(mask, strip);
+        const int32_t strip_end = rmask_strip_end(mask, strip);
+        for (; row < strip_end && row < row_end; row++) {
+            rmask_row_containers containers = {.left = 0};
+            if (row == exception_row) {
+                containers = rmask_walk_take(&walk);
+                exception_row = rmask_walk_row(&walk);
+            }
+            list_row(&s, mask->cols, rmask_flips_of(boundaries, row), containers);
+            indptr[row - row_begin + 1] = (int64_t)s.count;
+        }
+    }
+    return indices && s.overflow ? fail_capacity(error, capacity, s.count, "indices") : RMASK_OK;
+}
+
+rmask_status rmask_for_each_row(const rmask *mask, int32_t row_begin, int32_t row_end, rmask_row_callback callback, void *context,
+                                rmask_error *error)
+{
+    RMASK_TRY(check_rows(mask, row_begin, row_end, error));
+    size_t capacity = 0;
+    for (int32_t row = row_begin; row < row_end; row++) {
+        const size_t count = count_of_row(mask, row);
+        if (count > capacity) capacity = count;
+    }
+    int32_t *cols = rmask_allocate(&mask->allocator, capacity, sizeof *cols);
+    if (!cols) return rmask_fail_nomem(error);
+    rmask_status status = RMASK_OK;
+    for (int32_t row = row_begin; row < row_end && !status; row++) {
+        size_t count;
+        status = rmask_row(mask, row, cols, capacity, &count, error);
+        if (!status && callback(context, row, cols, count))
+            status = rmask_fail(error, RMASK_ERR_STOPPED, "the callback stopped at row %d", (int)row);
+    }
+    rmask_free(&mask->allocator, cols, capacity, sizeof *cols);
+    return status;
+}

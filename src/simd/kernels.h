@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The kernels of simd.h, once for every tier. A tier_*.c defines TIER_VEC, the header with its vector operations, and includes
+ * this file. */
+#include "simd/simd.h"
+
+#include <string.h>
+
+/* One set bit after the other: what the vector versions of vec_put_bits do in bulk. */
+static inline int32_t *put_bits_plain(int32_t *out, uint64_t word, int32_t base)
+{
+    for (; word; word &= word - 1) *out++ = base + __builtin_ctzll(word);
+    return out;
+}
+
+static inline uint16_t *put_positions_plain(uint16_t *out, uint64_t word, uint16_t base)
+{
+    for (; word; word &= word - 1) *out++ = (uint16_t)(base + __builtin_ctzll(word));
+    return out;
+}
+
+#include TIER_VEC
+
+static int32_t *iota(int32_t *out, const int32_t *limit, int32_t first, size_t n)
+{
+    int32_t *end = out + n;
+    vec values = vec_add(vec_iota(), vec_set1(first));
+    const vec step = vec_set1(LANES);
+    for (; end - out >= LANES; out += LANES, values = vec_add(values, step)) vec_store(out, values);
+    if (out < end && limit - out >= LANES) {
+        vec_store(out, values);
+        return end;
+    }
+    for (first += (int32_t)(n - (size_t)(end - out)); out < end;) *out++ = first++;
+    return end;
+}
+
+static int32_t *widen(int32_t *out, const int32_t *limit, const uint16_t *values, size_t n, int32_t base)
+{
+    (void)limit;
+    size_t i = 0;
+    const vec bases = vec_set1(base);
+    for (; n - i >= LANES; i += LANES) vec_store(out + i, vec_add(vec_widen(values + i), bases));
+    if (i < n && n >= LANES) { /* the last vector overlaps the one before: values cannot be read past their end */
+        vec_store(out + n - LANES, vec_add(vec_widen(values + n - LANES), bases));
+        return out + n;
+    }
+    for (; i < n; i++) out[i] = base + values[i];
+    return out + n;
+}
+
+/* 64 bits of a bitset whose last unit is at `end_unit`. */
+static inline uint64_t load_word(const uint16_t *units, uint32_t unit, uint32_t end_unit)
+{
+    uint64_t word = 0;
+    size_t n = end_unit - unit;
+    memcpy(&word, units + unit, (n < 4 ? n : 4) * sizeof *units);
+    return word;
+}
+
+static int32_t *bits(int32_t *out, const int32_t *limit, const uint16_t *units, uint32_t begin, uint32_t end, uint16_t invert,
+                     int32_t base)
+{
+    const uint64_t flip = invert ? ~UINT64_C(0) : 0;
+    const uint32_t end_unit = (end + 15) / 16;
+    for (uint32_t at = begin & ~UINT32_C(15); at < end; at += 64) {
+        uint64_t word = (end_unit - at / 16 >= 4 ? load_word(units, at / 16, at / 16 + 4) : load_word(units, at / 16, end_unit)) ^ flip;
+        if (at < begin) word &= ~UINT64_C(0) << (begin - at);
+        if (end - at < 64) word &= ~(~UINT64_C(0) << (end - at));
+        out = limit - out >= 64 ? vec_put_bits(out, word, base + (int32_t)at) : put_bits_plain(out, word, base + (int32_t)at);
+    }
+    return out;
+}
+
+static size_t lower_bound(const uint16_t *values, size_t n, uint32_t key)
+{
+    if (key > UINT16_MAX) return n;
+    const uint16_t *at = values;
+    while (n > 4 * BELOW_LANES) {
+        size_t half = n / 2;
+        if (at[half] < key) at += half;
+        n -= half;
+    }
+    size_t below = (size_t)(at - values);
+    for (; n >= BELOW_LANES; at += BELOW_LANES, n -= BELOW_LANES) {
+        size_t more = vec_count_below(at, (uint16_t)key);
+        below += more;
+        if (more < BELOW_LANES) return below;
+    }
+    for (size_t i = 0; i < n && at[i] < key; i++) below++;
+    return below;
+}
+
+static size_t intersect(uint16_t *out, const uint16_t *a, size_t num_a, const uint16_t *b, size_t num_b)
+{
+    const uint16_t *const start = out, *const end_a = a + num_a, *const end_b = b + num_b;
+#if VEC_INTERSECT
+    while (end_a - a >= 8 && end_b - b >= 8) {
+        const uint16_t last_a = a[7], last_b = b[7];
+        out = vec_put_units(out, a, vec_any_equal(a, b));
+        a += last_a <= last_b ? 8 : 0;
+        b += last_b <= last_a ? 8 : 0;
+    }
+#endif
+    while (a < end_a && b < end_b) {
+        const uint16_t x = *a, y = *b;
+        *out = x;
+        out += x == y;
+        a += x <= y;
+        b += y <= x;
+    }
+    return (size_t)(out - start);
+}
+
+static int32_t *flips(int32_t *out, const int32_t *cols, size_t n)
+{
+    bool disorder = false;
+    *out++ = cols[0];
+    size_t i = 1;
+    for (; n - i >= LANES; i += LANES) {
+        const vec cur = vec_load(cols + i), prev = vec_load(cols + i - 1);
+        const uint32_t breaks = vec_breaks(cur, prev);
+        disorder |= vec_any_not_above(cur, prev); /* even without a break: the largest number and the smallest are neighbours */
+        if (LANES > 1 && !breaks) continue;
+        out = vec_put_breaks(out, cur, prev, breaks);
+    }
+    for (; i < n; i++) {
+        const int32_t cur = cols[i], prev = cols[i - 1];
+        disorder |= cur <= prev;
+        out[0] = (int32_t)((uint32_t)prev + 1);
+        out[1] = cur;
+        out += out[0] != cur ? 2 : 0;
+    }
+    *out++ = (int32_t)((uint32_t)cols[n - 1] + 1);
+    return disorder ? NULL : out;
+}
+
+static void combine(uint16_t *out, const uint16_t *a, const uint16_t *b, size_t num_units, unsigned function)
+{
+    const uint16_t t00 = function & 1 ? 0xffff : 0, t01 = function & 2 ? 0xffff : 0;
+    const uint16_t t10 = function & 4 ? 0xffff : 0, t11 = function & 8 ? 0xffff : 0;
+    for (size_t i = 0; i < num_units; i++) {
+        const uint16_t x = a[i], y = b[i];
+        out[i] = (uint16_t)((x & ((y & t11) | (~y & t10))) | (~x & ((y & t01) | (~y & t00))));
+    }
+}
+
+static size_t popcount(const uint16_t *units, size_t num_units)
+{
+    size_t count = 0, i = 0;
+    for (; num_units - i >= 4; i += 4) {
+        uint64_t word;
+        memcpy(&word, units + i, sizeof word);
+        count += (size_t)__builtin_popcountll(word);
+    }
+    for (; i < num_units; i++) count += (size_t)__builtin_popcount(units[i]);
+    return count;
+}
+
+static size_t positions(uint16_t *out, const uint16_t *units, size_t num_units)
+{
+    const uint16_t *const start = out;
+    for (size_t i = 0; i < num_units; i += 4) {
+        const uint64_t word = num_units - i >= 4 ? load_word(units, (uint32_t)i, (uint32_t)i + 4)
+                                                 : load_word(units, (uint32_t)i, (uint32_t)num_units);
+        out = vec_put_positions(out, word, (uint16_t)(i * 16));
+    }
+    return (size_t)(out - start);
+}
+
+#define TIER_NAME(tier) TIER_NAME_(tier)
+#define TIER_NAME_(tier) rmask_simd_##tier
+#define TIER_STRING(tier) TIER_STRING_(tier)
+#define TIER_STRING_(tier) #tier
+
+const rmask_simd TIER_NAME(TIER) = {TIER_STRING(TIER), iota, widen, bits, lower_bound, intersect, flips, combine,
+                                    popcount,          positions};

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The loops that are worth an instruction set. Each is written once (kernels.h) over a few vector operations (vec_*.h), compiled
+ * once per tier (tier_*.c) and chosen once at run time (dispatch.c). The scalar tier is the plain twin of the others. */
+#ifndef ROARMASK_SIMD_SIMD_H
+#define ROARMASK_SIMD_SIMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Writers return the end of what they wrote. The caller has checked that it lies at or before `limit`; up to `limit` they may
+ * also scribble past it, so that whole vectors can be stored. */
+typedef struct rmask_simd {
+    const char *name;
+
+    /* first, first + 1, ... n values. */
+    int32_t *(*iota)(int32_t *out, const int32_t *limit, int32_t first, size_t n);
+
+    /* base + values[i] for n values. */
+    int32_t *(*widen)(int32_t *out, const int32_t *limit, const uint16_t *values, size_t n, int32_t base);
+
+    /* base + i for every bit i in [begin, end) of a bitset that is set, or that is clear where `invert` is 0xffff. */
+    int32_t *(*bits)(int32_t *out, const int32_t *limit, const uint16_t *units, uint32_t begin, uint32_t end, uint16_t invert,
+                     int32_t base);
+
+    /* How many of n ascending values are below `key` (0 to 65,536). */
+    size_t (*lower_bound)(const uint16_t *values, size_t n, uint32_t key);
+
+    /* The values in both of two ascending lists; returns their number. `out` has room for the smaller list plus 8 values and
+     * overlaps neither list. */
+    size_t (*intersect)(uint16_t *out, const uint16_t *a, size_t num_a, const uint16_t *b, size_t num_b);
+
+    /* The flips of a row given as ascending columns: the start and the end of every run of consecutive columns, 2 n + 16 entries
+     * of room. Returns the end of the flips, or NULL when the columns are not strictly increasing. n is at least 1. */
+    int32_t *(*flips)(int32_t *out, const int32_t *cols, size_t n);
+
+    /* out[i] = f(a[i], b[i]) bit by bit; bit 2 * a + b of `function` is f(a, b). */
+    void (*combine)(uint16_t *out, const uint16_t *a, const uint16_t *b, size_t num_units, unsigned function);
+
+    /* Set bits. */
+    size_t (*popcount)(const uint16_t *units, size_t num_units);
+
+    /* The positions of the set bits, ascending. `out` has room for them and 64 more. Returns their number. */
+    size_t (*positions)(uint16_t *out, const uint16_t *units, size_t num_units);
+} rmask_simd;
+
+/* The tier in use. Thread-safe. */
+const rmask_simd *rmask_simd_get(void);
+
+/* As lower_bound, where all or none of the values are mostly below `key`. */
+static inline size_t rmask_count_below(const rmask_simd *simd, const uint16_t *values, size_t n, int32_t key)
+{
+    if (n == 0 || values[n - 1] < key) return n;
+    return values[0] >= key ? 0 : simd->lower_bound(values, n, (uint32_t)key);
+}
+
+extern const rmask_simd rmask_simd_scalar;
+#if defined(__x86_64__)
+extern const rmask_simd rmask_simd_avx2;
+extern const rmask_simd rmask_simd_avx512;
+#elif defined(__aarch64__)
+extern const rmask_simd rmask_simd_neon;
+#endif
+
+#endif

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define TIER_VEC "simd/vec_scalar.h"
+#include "simd/kernels.h"

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The vector operations of the scalar tier: one lane. */
+#define TIER scalar
+enum { LANES = 1 };
+
+typedef int32_t vec;
+
+static inline vec vec_set1(int32_t x) { return x; }
+static inline vec vec_iota(void) { return 0; }
+static inline vec vec_add(vec a, vec b) { return a + b; }
+static inline vec vec_load(const int32_t *p) { return *p; }
+static inline vec vec_widen(const uint16_t *p) { return *p; }
+static inline void vec_store(int32_t *p, vec a) { *p = a; }
+
+static inline bool vec_any_not_above(vec cur, vec prev) { return cur <= prev; }
+static inline uint32_t vec_breaks(vec cur, vec prev) { return (uint32_t)cur != (uint32_t)prev + 1; }
+static inline int32_t *vec_put_breaks(int32_t *out, vec cur, vec prev, uint32_t breaks)
+{
+    out[0] = (int32_t)((uint32_t)prev + 1);
+    out[1] = cur;
+    return out + 2 * breaks;
+}
+
+enum { BELOW_LANES = 1 };
+static inline size_t vec_count_below(const uint16_t *p, uint16_t key) { return *p < key; }
+
+#define VEC_INTERSECT 0
+
+static inline int32_t *vec_put_bits(int32_t *out, uint64_t word, int32_t base) { return put_bits_plain(out, word, base); }
+
+static inline uint16_t *vec_put_positions(uint16_t *out, uint64_t word, uint16_t base) { return put_positions_plain(out, word, base); }

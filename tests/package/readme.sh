@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# readme.sh BUILD: what the README shows works. Its C program compiles, runs and prints what its `prints:` comment says, and
+# every line of its ```sh blocks that starts with `roarmask` succeeds.
+set -euo pipefail
+build=$1
+root=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+blocks() { awk -v fence='```'"$1" '$0 == fence { inside = 1; next } /^```/ { inside = 0 } inside' "$root/README.md"; }
+
+blocks c >example.c
+cc -std=c11 -Wall -Wextra -Wpedantic -Werror -I"$root/include" example.c "$build/src/libroarmask.a" -o example
+expected=$(sed -n 's,.*/\* prints: \(.*\) \*/.*,\1,p' example.c)
+actual=$(./example)
+[[ -n $expected && $actual == "$expected" ]] || { echo "the C example prints '$actual', README says '$expected'" >&2; exit 1; }
+
+commands=$(blocks sh | grep '^roarmask ')
+while IFS= read -r command; do
+    PATH=$build:$PATH bash -euc "$command" </dev/null >output 2>&1 ||
+        { printf "README's '%s' failed:\n%s\n" "$command" "$(<output)" >&2; exit 1; }
+done <<<"$commands"

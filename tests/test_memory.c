@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Out of memory: each allocation of each function fails once. The status says so, outputs are NULL, nothing leaks, and what was
+ * there before is as it was. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/generate.h"
+#include "support/hook.h"
+#include "support/ways.h"
+
+/* A case is one or two masks in rows; every piece of work makes what it needs of them with the allocator under test. */
+typedef struct pair {
+    const twin *a, *b;
+    int64_t *indptr; /* of a */
+    int32_t *indices, *row_indices;
+    uint8_t *bits;
+    rmask *mask; /* a, made with malloc */
+    rmask_function function;
+} pair;
+
+/* Checks the output of a function that has just ended: the mask of `t`, or NULL. Releases it. */
+static rmask_status done(rmask_status status, rmask *out, const twin *t)
+{
+    expect((status == RMASK_OK) == (out != NULL), "status \"%s\" with %s", rmask_status_name(status),
+           out ? "an output" : "no output");
+    if (out && t) check_rows(out, t);
+    rmask_release(out);
+    return status;
+}
+
+/* ---------------------------------------------------------------- making */
+
+static rmask_status from_csr(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    rmask *out = (void *)&test_poison;
+    rmask_status status = rmask_from_csr(p->a->rows, p->a->cols, p->indptr, p->indices, allocator, &out, NULL);
+    return done(status, out, p->a);
+}
+
+static rmask_status from_coo(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    rmask *out = (void *)&test_poison;
+    size_t num_cells = (size_t)p->indptr[p->a->rows];
+    rmask_status status = rmask_from_coo(p->a->rows, p->a->cols, p->row_indices, p->indices, num_cells, allocator, &out, NULL);
+    return done(status, out, p->a);
+}
+
+static rmask_status from_bytes(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    rmask *out = (void *)&test_poison;
+    rmask_status status = rmask_from_bytes(p->a->rows, p->a->cols, p->a->cells, (size_t)p->a->cols, allocator, &out, NULL);
+    return done(status, out, p->a);
+}
+
+static rmask_status from_bits(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    rmask *out = (void *)&test_poison;
+    size_t stride = ((size_t)p->a->cols + 7) / 8;
+    rmask_status status = rmask_from_bits(p->a->rows, p->a->cols, p->bits, stride, allocator, &out, NULL);
+    return done(status, out, p->a);
+}
+
+static rmask_status from_data(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    rmask *out = (void *)&test_poison;
+    size_t num_bytes;
+    const void *data = rmask_data(p->mask, &num_bytes);
+    rmask_status status = rmask_from_data(data, num_bytes, allocator, &out, NULL);
+    return done(status, out, p->a);
+}
+
+static rmask_status from_expression(const rmask_allocator *allocator, void *context)
+{
+    const char *expression = context;
+    rmask *out = (void *)&test_poison;
+    rmask_status status = rmask_parse(expression, 60, 60, allocator, &out, NULL);
+    return done(status, out, NULL);
+}
+
+/* ---------------------------------------------------------------- builders */
+
+static rmask_status add_everything(rmask_builder *builder, const pair *p, const rmask *mask)
+{
+    rmask_status status = RMASK_OK;
+    for (int32_t row = 0; row < p->a->rows && status == RMASK_OK; row++) {
+        const int32_t *cols = p->indices + p->indptr[row];
+        size_t num_cols = (size_t)(p->indptr[row + 1] - p->indptr[row]);
+        if (row % 2) status = rmask_builder_add_sorted(builder, row, cols, num_cols, NULL);
+        for (size_t i = 0; row % 2 == 0 && i < num_cols && status == RMASK_OK; i++)
+            status = rmask_builder_add(builder, row, cols[i], cols[i] + 1, NULL);
+        for (size_t i = 0; row % 3 == 0 && i <= num_cols && status == RMASK_OK; i++) {
+            int32_t begin = i > 0 ? cols[i - 1] + 1 : 0, end = i < num_cols ? cols[i] : p->a->cols;
+            status = rmask_builder_remove(builder, row, begin, end, NULL);
+        }
+    }
+    return status == RMASK_OK ? rmask_builder_add_mask(builder, mask, NULL) : status;
+}
+
+static rmask_status build(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    rmask_builder *builder = (void *)&test_poison;
+    rmask *out = NULL;
+    rmask_status status = rmask_builder_create(p->a->rows, p->a->cols, allocator, &builder, NULL);
+    expect((status == RMASK_OK) == (builder != NULL), "status \"%s\" of create", rmask_status_name(status));
+    if (status == RMASK_OK) status = add_everything(builder, p, p->mask);
+    if (status == RMASK_OK) out = (void *)&test_poison, status = rmask_builder_freeze(builder, &out, NULL);
+    rmask_builder_destroy(builder);
+    return done(status, out, p->a);
+}
+
+/* Adds a row in a builder whose memory runs out there, sees that it is as it was before, and adds the row after all. */
+static void add_row_again(rmask_builder *builder, const pair *p, int32_t row, const int32_t *cols, size_t num_cols)
+{
+    twin *t = twin_copy(p->a);
+    rmask *out;
+    for (int32_t later = row; later < t->rows; later++) twin_put(t, later, 0, t->cols, false);
+    expect_ok(rmask_builder_freeze(builder, &out, test_error));
+    check_rows_release(out, t);
+    twin_free(t);
+    expect_ok(rmask_builder_add_sorted(builder, row, cols, num_cols, test_error));
+}
+
+/* A call that fails for lack of memory leaves the builder as it was, and it can go on. */
+static rmask_status build_and_go_on(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    hook *h = allocator->context;
+    rmask_builder *builder;
+    rmask *out = NULL;
+    rmask_status first = rmask_builder_create(p->a->rows, p->a->cols, allocator, &builder, NULL);
+    if (first != RMASK_OK) return first;
+    for (int32_t row = 0; row < p->a->rows; row++) {
+        const int32_t *cols = p->indices + p->indptr[row];
+        size_t num_cols = (size_t)(p->indptr[row + 1] - p->indptr[row]);
+        rmask_status status = rmask_builder_add_sorted(builder, row, cols, num_cols, NULL);
+        if (status == RMASK_OK) continue;
+        first = status;
+        h->fail_at = 0;
+        add_row_again(builder, p, row, cols, num_cols);
+    }
+    rmask_status status = rmask_builder_freeze(builder, &out, NULL);
+    if (status != RMASK_OK) {
+        expect(out == NULL, "the output of a failed freeze is not NULL");
+        first = status;
+        h->fail_at = 0;
+        expect_ok(rmask_builder_freeze(builder, &out, test_error));
+    }
+    rmask_builder_destroy(builder);
+    check_rows_release(out, p->a);
+    return first;
+}
+
+/* ---------------------------------------------------------------- functions of masks */
+
+/* Both masks live in the memory under test. */
+static rmask_status make_both(const pair *p, const rmask_allocator *allocator, rmask **a, rmask **b)
+{
+    *a = *b = NULL;
+    rmask_status status = rmask_from_bytes(p->a->rows, p->a->cols, p->a->cells, (size_t)p->a->cols, allocator, a, NULL);
+    if (status == RMASK_OK)
+        status = rmask_from_bytes(p->b->rows, p->b->cols, p->b->cells, (size_t)p->b->cols, allocator, b, NULL);
+    return status;
+}
+
+static rmask_status combine(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    rmask *a, *b, *out = NULL;
+    rmask_status status = make_both(p, allocator, &a, &b);
+    if (status == RMASK_OK) out = (void *)&test_poison, status = rmask_combine(a, b, p->function, &out, NULL);
+    rmask_release(a), rmask_release(b);
+    twin *t = twin_combine(p->a, p->b, p->function);
+    status = done(status, out, t);
+    twin_free(t);
+    return status;
+}
+
+static rmask_status combine_by_name(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    rmask *a, *b, *out[5] = {NULL};
+    rmask_status status = make_both(p, allocator, &a, &b);
+    if (status == RMASK_OK) status = rmask_and(a, b, &out[0], NULL);
+    if (status == RMASK_OK) status = rmask_or(a, b, &out[1], NULL);
+    if (status == RMASK_OK) status = rmask_xor(a, b, &out[2], NULL);
+    if (status == RMASK_OK) status = rmask_and_not(a, b, &out[3], NULL);
+    if (status == RMASK_OK) status = rmask_not(a, &out[4], NULL);
+    for (int i = 0; i < 5; i++) rmask_release(out[i]);
+    rmask_release(a), rmask_release(b);
+    return status;
+}
+
+static int count_cells(void *context, int32_t row, const int32_t *cols, size_t num_cols)
+{
+    (void)row, (void)cols;
+    *(uint64_t *)context += num_cols;
+    return 0;
+}
+
+static rmask_status ask_rows(const rmask *a, const rmask *b, const twin *t)
+{
+    size_t count, wanted = twin_row_count(t, 0);
+    const int32_t rows[] = {0, t->rows - 1, 0};
+    int32_t *cols = must_allocate((size_t)t->cols * sizeof *cols);
+    rmask_status status = rmask_row_combine(a, 0, b, 0, RMASK_OR, cols, (size_t)t->cols, &count, NULL);
+    if (status == RMASK_OK) status = rmask_rows_or(a, rows, 1, cols, (size_t)t->cols, &count, NULL);
+    expect(status != RMASK_OK || count == wanted, "rows_or of one row has %zu columns", count);
+    if (status == RMASK_OK) status = rmask_rows_and(a, rows, 3, cols, (size_t)t->cols, &count, NULL);
+    free(cols);
+    return status;
+}
+
+static rmask_status ask(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    rmask *a, *b;
+    uint64_t count, visited = 0, wanted = twin_count(p->a);
+    double overlap;
+    bool equal;
+    rmask_status status = make_both(p, allocator, &a, &b);
+    if (status == RMASK_OK) status = rmask_combine_count(a, b, RMASK_OR, &count, NULL);
+    if (status == RMASK_OK) status = rmask_jaccard(a, b, &overlap, NULL);
+    if (status == RMASK_OK) status = rmask_equal(a, b, &equal, NULL);
+    if (status == RMASK_OK) status = rmask_for_each_row(a, 0, p->a->rows, count_cells, &visited, NULL);
+    expect(status != RMASK_OK || visited == wanted, "%llu cells visited", (unsigned long long)visited);
+    status = status == RMASK_OK ? ask_rows(a, b, p->a) : status;
+    if (a && status != RMASK_OK) check_rows(a, p->a);
+    rmask_release(a), rmask_release(b);
+    return status;
+}
+
+static rmask_status save_and_load(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/roarmask-test-XXXXXX", temporary_folder());
+    int file = mkstemp(path);
+    rmask *a, *b, *out = NULL;
+    expect(file >= 0 && close(file) == 0, "mkstemp");
+    rmask_status status = make_both(p, allocator, &a, &b);
+    if (status == RMASK_OK) status = rmask_save(a, path, NULL);
+    if (status == RMASK_OK) out = (void *)&test_poison, status = rmask_load(path, allocator, &out, NULL);
+    rmask_release(a), rmask_release(b);
+    (void)unlink(path);
+    return done(status, out, p->a);
+}
+
+/* ---------------------------------------------------------------- tests */
+
+static const struct {
+    const char *name;
+    work_function work;
+} works[] = {
+    {"from_csr", from_csr},
+    {"from_coo", from_coo},
+    {"from_bytes", from_bytes},
+    {"from_bits", from_bits},
+    {"from_data", from_data},
+    {"a builder", build},
+    {"a builder that goes on", build_and_go_on},
+    {"and, or, xor, and_not, not", combine_by_name},
+    {"counts, overlap, equality, rows", ask},
+    {"save and load", save_and_load},
+};
+enum { NUM_WORKS = sizeof works / sizeof works[0] };
+
+static pair make_pair(const twin *a, const twin *b)
+{
+    size_t num_cells = twin_count(a), stride = ((size_t)a->cols + 7) / 8;
+    pair p = {.a = a, .b = b, .mask = make_plain(a)};
+    p.indptr = must_allocate(((size_t)a->rows + 1) * sizeof *p.indptr);
+    p.indices = must_allocate(num_cells * sizeof *p.indices);
+    p.row_indices = must_allocate(num_cells * sizeof *p.row_indices);
+    p.bits = must_allocate((size_t)a->rows * stride);
+    memset(p.bits, 0, (size_t)a->rows * stride);
+    p.indptr[0] = 0;
+    for (int32_t row = 0; row < a->rows; row++) {
+        p.indptr[row + 1] = p.indptr[row] + (int64_t)twin_row(a, row, p.indices + p.indptr[row]);
+        for (int64_t i = p.indptr[row]; i < p.indptr[row + 1]; i++) {
+            p.row_indices[i] = row;
+            p.bits[(size_t)row * stride + (size_t)p.indices[i] / 8] |= (uint8_t)(1 << p.indices[i] % 8);
+        }
+    }
+    return p;
+}
+
+static void free_pair(pair *p)
+{
+    rmask_release(p->mask);
+    free(p->indptr), free(p->indices), free(p->row_indices), free(p->bits);
+}
+
+static void every_function_runs_out_of_memory(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int kind = 0; kind < NUM_KINDS; kind++) {
+        twin *a = generate(kind, 25, 60, &random), *b = generate_any(25, 60, &random);
+        pair p = make_pair(a, b);
+        for (int i = 0; i < NUM_WORKS; i++) {
+            note("%s of %s", works[i].name, kind_name(kind));
+            expect(check_out_of_memory(works[i].work, &p) > 0, "no allocation goes through the hook");
+        }
+        for (int function = 0; function < 16; function++) {
+            p.function = (rmask_function)function;
+            note("function %d of %s and another", function, kind_name(kind));
+            check_out_of_memory(combine, &p);
+        }
+        free_pair(&p);
+        twin_free(a), twin_free(b);
+    }
+}
+
+/* Rows of several chunks take other paths. */
+static void wide_rows_run_out_of_memory(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int i = 0; i < 3; i++) {
+        twin *a = twin_create(3, 150000), *b = twin_create(3, 150000);
+        for (int k = 0; k < 60; k++) twin_at(a, (int32_t)rng_below(&random, 3))[rng_below(&random, a->cols)] = 1;
+        for (int32_t col = 0; col < b->cols; col++) twin_at(b, i)[col] = rng_chance(&random, 0.3);
+        pair p = make_pair(a, b);
+        for (int k = 0; k < NUM_WORKS; k++) {
+            note("%s of wide rows", works[k].name);
+            check_out_of_memory(works[k].work, &p);
+        }
+        free_pair(&p);
+        twin_free(a), twin_free(b);
+    }
+}
+
+static void every_pattern_runs_out_of_memory(void **state)
+{
+    (void)state;
+    static const char *const expressions[] = {
+        "full",
+        "causal",
+        "window(5)",
+        "window(5, 6)",
+        "sink(3)",
+        "global(4)",
+        "local(8)",
+        "dilated(4, 3)",
+        "strided(5)",
+        "columns(1, 5, 9)",
+        "diagonals(0, 3, 40)",
+        "documents(20, 30, 10)",
+        "prefix(7)",
+        "random(0.1, seed=4)",
+        "tree(-1, 0, 0, 1, 2)",
+        "causal & (sink(4) | window(9)) | random(0.05, seed=42)",
+        "!((causal ^ strided(3)) - columns(4, 6)) & diagonals(1, 2, 5)",
+    };
+    for (size_t i = 0; i < sizeof expressions / sizeof expressions[0]; i++) {
+        char expression[100];
+        snprintf(expression, sizeof expression, "%s", expressions[i]);
+        note("%s", expression);
+        expect(check_out_of_memory(from_expression, expression) > 0, "no allocation goes through the hook");
+    }
+}
+
+/* Where the header says that nothing is allocated. */
+static void check_nothing_is_allocated(const rmask *mask, const twin *t, const hook *h)
+{
+    size_t num_calls = h->num_calls, room = (size_t)t->cols, count;
+    int32_t *cols = must_allocate(room * sizeof *cols), *indices = must_allocate(twin_count(t) * sizeof *indices);
+    int64_t *indptr = must_allocate(((size_t)t->rows + 1) * sizeof *indptr);
+    uint64_t counts[9];
+    rmask_stats stats;
+    rmask_get_stats(mask, &stats);
+    (void)rmask_contains(mask, t->rows / 2, t->cols / 2);
+    for (int32_t row = 0; row < t->rows; row++) {
+        expect_ok(rmask_row_count(mask, row, &count, test_error));
+        expect_ok(rmask_row(mask, row, cols, room, &count, test_error));
+        expect_ok(rmask_row_ranges(mask, row, cols, room / 2, &count, test_error));
+        expect_ok(rmask_row_combine(mask, row, mask, t->rows - 1 - row, RMASK_XOR, cols, room, &count, test_error));
+    }
+    expect_ok(rmask_to_csr(mask, 0, t->rows, indptr, indices, (size_t)twin_count(t), test_error));
+    expect_ok(rmask_raster(mask, 0, t->rows, 0, t->cols, 3, 3, counts, test_error));
+    expect(h->num_calls == num_calls, "%zu allocations while reading", h->num_calls - num_calls);
+    free(cols), free(indices), free(indptr);
+}
+
+static void reading_allocates_nothing(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int kind = 0; kind < NUM_KINDS; kind++) {
+        hook h = {0};
+        rmask_allocator allocator = hook_allocator(&h);
+        twin *t = generate(kind, 150, 400, &random);
+        rmask *mask = make(0, t, &allocator, &random);
+        note("%s", kind_name(kind));
+        check_nothing_is_allocated(mask, t, &h);
+        rmask_release(mask), twin_free(t);
+    }
+}
+
+static void messages_name_the_memory(void **state)
+{
+    (void)state;
+    rmask *out;
+    hook h = {.fail_at = 1, .fail_on = true};
+    rmask_allocator allocator = hook_allocator(&h);
+    const int64_t indptr[] = {0, 1, 2};
+    const int32_t indices[] = {0, 1};
+    expect_makes_nothing(RMASK_ERR_NOMEM, out, rmask_from_csr(2, 2, indptr, indices, &allocator, &out, test_error));
+    expect(strstr(test_error->message, "memory") != NULL, "%s", test_error->message);
+    expect_makes_nothing(RMASK_ERR_NOMEM, out, rmask_parse("causal", 9, 9, &allocator, &out, test_error));
+    rmask_builder *builder;
+    expect_makes_nothing(RMASK_ERR_NOMEM, builder, rmask_builder_create(2, 2, &allocator, &builder, test_error));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_function_runs_out_of_memory), cmocka_unit_test(wide_rows_run_out_of_memory),
+        cmocka_unit_test(every_pattern_runs_out_of_memory),  cmocka_unit_test(reading_allocates_nothing),
+        cmocka_unit_test(messages_name_the_memory),
+    };
+    return run_test_program(tests);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Many threads with one mask: reading, retaining and releasing, combining. The thread sanitizer watches; without it, answers
+ * and references still have to be right. Expectations are for the main thread, so the others only count what is wrong. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/generate.h"
+#include "support/ways.h"
+
+enum { NUM_THREADS = 8, NUM_ROUNDS = 30 };
+
+/* ---------------------------------------------------------------- an allocator that threads may share */
+
+typedef struct shared_hook {
+    _Atomic size_t num_blocks, num_bytes;
+} shared_hook;
+
+static void *shared_allocate(void *context, size_t num_bytes)
+{
+    shared_hook *h = context;
+    atomic_fetch_add(&h->num_blocks, 1);
+    atomic_fetch_add(&h->num_bytes, num_bytes);
+    return malloc(num_bytes);
+}
+
+static void shared_release(void *context, void *memory, size_t num_bytes)
+{
+    shared_hook *h = context;
+    atomic_fetch_sub(&h->num_blocks, 1);
+    atomic_fetch_sub(&h->num_bytes, num_bytes);
+    free(memory);
+}
+
+/* ---------------------------------------------------------------- what each thread does */
+
+typedef struct task {
+    rmask *mask, *other;
+    const twin *t, *both; /* both: the cells of mask and other */
+    int number;
+    size_t num_wrong;
+} task;
+
+static int compare_row(void *context, int32_t row, const int32_t *cols, size_t num_cols)
+{
+    task *k = context;
+    int32_t *wanted = malloc(((size_t)k->t->cols + 1) * sizeof *wanted);
+    if (!wanted) return 1;
+    size_t num_wanted = twin_row(k->t, row, wanted);
+    k->num_wrong += num_cols != num_wanted || (num_cols && memcmp(cols, wanted, num_cols * sizeof *cols) != 0);
+    free(wanted);
+    return 0;
+}
+
+static void read_everything(task *k)
+{
+    rmask_error error;
+    int32_t rows = k->t->rows, row = k->number % rows;
+    uint64_t counts[4], sum = 0;
+    size_t count;
+    k->num_wrong += rmask_for_each_row(k->mask, 0, rows, compare_row, k, &error) != RMASK_OK;
+    for (int32_t col = 0; col < k->t->cols; col++) k->num_wrong += rmask_contains(k->mask, row, col) != twin_at(k->t, row)[col];
+    k->num_wrong += rmask_row_count(k->mask, row, &count, &error) != RMASK_OK || count != twin_row_count(k->t, row);
+    k->num_wrong += rmask_row(k->mask, rows, NULL, 0, &count, &error) != RMASK_ERR_RANGE;
+    k->num_wrong += rmask_raster(k->mask, 0, rows, 0, k->t->cols, 2, 2, counts, &error) != RMASK_OK;
+    for (int i = 0; i < 4; i++) sum += counts[i];
+    k->num_wrong += sum != rmask_count(k->mask);
+}
+
+static void combine_everything(task *k)
+{
+    uint64_t count = 0;
+    bool equal = true;
+    rmask *result;
+    rmask_error error;
+    if (rmask_and(k->mask, k->other, &result, &error) != RMASK_OK) {
+        k->num_wrong++;
+        return;
+    }
+    k->num_wrong += rmask_count(result) != twin_count(k->both);
+    k->num_wrong += rmask_combine_count(result, k->other, RMASK_AND_NOT, &count, &error) != RMASK_OK || count != 0;
+    k->num_wrong += rmask_equal(result, k->mask, &equal, &error) != RMASK_OK || equal != twin_equal(k->t, k->both);
+    rmask_release(result);
+}
+
+/* Owns a reference to both masks and drops it at the end: the last thread frees them. */
+static void *work(void *argument)
+{
+    task *k = argument;
+    for (int round = 0; round < NUM_ROUNDS; round++) {
+        rmask *again = rmask_retain(k->mask);
+        if (round % 2)
+            read_everything(k);
+        else
+            combine_everything(k);
+        rmask_release(again);
+    }
+    rmask_release(k->mask), rmask_release(k->other);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- tests */
+
+static void run_threads(rmask *mask, rmask *other, const twin *t, const twin *both)
+{
+    pthread_t threads[NUM_THREADS];
+    task tasks[NUM_THREADS];
+    for (int i = 0; i < NUM_THREADS; i++) {
+        tasks[i] = (task){rmask_retain(mask), rmask_retain(other), t, both, i, 0};
+        expect(pthread_create(&threads[i], NULL, work, &tasks[i]) == 0, "pthread_create");
+    }
+    rmask_release(mask), rmask_release(other);
+    for (int i = 0; i < NUM_THREADS; i++) {
+        expect(pthread_join(threads[i], NULL) == 0, "pthread_join");
+        expect(tasks[i].num_wrong == 0, "thread %d: %zu wrong answers", i, tasks[i].num_wrong);
+    }
+}
+
+static void threads_share_masks(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int kind = 0; kind < NUM_KINDS; kind += 3) {
+        shared_hook h = {0};
+        rmask_allocator allocator = {shared_allocate, shared_release, &h};
+        twin *ta = generate(kind, 50, 120, &random), *tb = generate_any(50, 120, &random);
+        twin *both = twin_combine(ta, tb, RMASK_AND);
+        note("%s in %d threads", kind_name(kind), NUM_THREADS);
+        run_threads(make(0, ta, &allocator, &random), make(1, tb, &allocator, &random), ta, both);
+        expect(h.num_blocks == 0 && h.num_bytes == 0, "%zu blocks have leaked", (size_t)h.num_blocks);
+        twin_free(ta), twin_free(tb), twin_free(both);
+    }
+}
+
+static pthread_barrier_t together;
+
+static void *use_first(void *argument)
+{
+    (void)argument;
+    const uint8_t cells[64] = {1, 0, 1};
+    rmask *mask = NULL;
+    int32_t cols[64];
+    size_t count = 0;
+    pthread_barrier_wait(&together);
+    bool right = rmask_from_bytes(1, 64, cells, 64, NULL, &mask, NULL) == RMASK_OK &&
+                 rmask_row(mask, 0, cols, 64, &count, NULL) == RMASK_OK && count == 2 && cols[0] == 0 && cols[1] == 2;
+    rmask_release(mask);
+    return right ? (void *)rmask_simd_tier() : NULL;
+}
+
+/* The choice of a tier is the library's only state, and the first calls of all may come from many threads at once. That is why
+ * main runs this before anything else has used the library. */
+static size_t num_first_uses_wrong(void)
+{
+    pthread_t threads[NUM_THREADS];
+    size_t num_wrong = 0;
+    const void *first = NULL;
+    pthread_barrier_init(&together, NULL, NUM_THREADS);
+    for (int i = 0; i < NUM_THREADS; i++)
+        if (pthread_create(&threads[i], NULL, use_first, NULL) != 0) abort();
+    for (int i = 0; i < NUM_THREADS; i++) {
+        void *tier = NULL;
+        pthread_join(threads[i], &tier);
+        if (i == 0) first = tier;
+        num_wrong += tier == NULL || tier != first;
+    }
+    pthread_barrier_destroy(&together);
+    return num_wrong;
+}
+
+static size_t num_wrong_at_first;
+
+static void threads_use_the_library_first(void **state)
+{
+    (void)state;
+    expect(num_wrong_at_first == 0, "%zu threads disagree", num_wrong_at_first);
+}
+
+/* One builder a thread: nothing is shared behind their backs. */
+static void *build_alone(void *argument)
+{
+    task *k = argument;
+    rmask_builder *builder;
+    rmask *mask;
+    if (rmask_builder_create(k->t->rows, k->t->cols, NULL, &builder, NULL) != RMASK_OK) return NULL;
+    for (int32_t row = 0; row < k->t->rows; row++)
+        for (int32_t col = 0; col < k->t->cols; col++)
+            if (twin_at(k->t, row)[col]) k->num_wrong += rmask_builder_add(builder, row, col, col + 1, NULL) != RMASK_OK;
+    k->num_wrong += rmask_builder_add_mask(builder, k->other, NULL) != RMASK_OK;
+    if (rmask_builder_freeze(builder, &mask, NULL) == RMASK_OK) k->mask = mask;
+    rmask_builder_destroy(builder);
+    return NULL;
+}
+
+static void threads_build_masks(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    pthread_t threads[NUM_THREADS];
+    task tasks[NUM_THREADS];
+    twin *t = generate_named("noisy structure", 40, 90, &random), *other = generate_named("window", 40, 90, &random);
+    twin *either = twin_combine(t, other, RMASK_OR);
+    rmask *mask = make_plain(other);
+    for (int i = 0; i < NUM_THREADS; i++) {
+        tasks[i] = (task){NULL, mask, t, NULL, i, 0};
+        expect(pthread_create(&threads[i], NULL, build_alone, &tasks[i]) == 0, "pthread_create");
+    }
+    for (int i = 0; i < NUM_THREADS; i++) {
+        expect(pthread_join(threads[i], NULL) == 0, "pthread_join");
+        expect(tasks[i].num_wrong == 0 && tasks[i].mask, "thread %d failed", i);
+        check_rows_release(tasks[i].mask, either);
+    }
+    rmask_release(mask);
+    twin_free(t), twin_free(other), twin_free(either);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_use_the_library_first),
+        cmocka_unit_test(threads_share_masks),
+        cmocka_unit_test(threads_build_masks),
+    };
+    num_wrong_at_first = num_first_uses_wrong();
+    return run_test_program(tests);
+}
