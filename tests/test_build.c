@@ -218,7 +218,7 @@ static void faults_deep_in_long_rows(void **state)
     }
 }
 
-/* Columns that go up by one through the largest integer to the smallest: each is one more than the last to wrapping arithmetic. */
+/* Columns that go up by one from the largest integer to the smallest: to arithmetic that wraps, each is one above the last. */
 static void columns_that_wrap_around(void **state)
 {
     (void)state;

@@ -221,12 +221,230 @@ static void rubbish_is_refused(void **state)
     }
 }
 
+/* ---------------------------------------------------------------- buffers made by hand, as docs/format.md draws them */
+
+typedef struct raw_header {
+    uint8_t magic[8];
+    uint32_t version, features, rows, cols;
+    uint64_t num_bytes, count, num_exceptions;
+    uint32_t num_exception_rows, num_strips, num_fixed, num_sliding;
+    uint32_t first_directory_row, num_directory_rows, num_container_units, reserved_a;
+    uint64_t reserved[6];
+} raw_header;
+
+_Static_assert(sizeof(raw_header) == HEADER_BYTES, "the header is laid out without gaps");
+
+typedef struct raw {
+    const char *what;
+    uint32_t rows, cols, num_strips, num_fixed, num_sliding;
+    uint32_t strips[3][5]; /* first row, fixed from and number, sliding from and number */
+    int32_t fixed[4], sliding[4];
+    bool sparse;
+    uint32_t num_exception_rows, first_row, num_directory_rows, directory[3], offsets[4];
+    uint32_t num_units;
+    uint16_t units[16];
+    uint8_t padding;
+} raw;
+
+/* The fields of a raw that belong together, with the numbers that follow from the lists. */
+#define STRIPS(...) .strips = {__VA_ARGS__}, .num_strips = sizeof((uint32_t[][5]){__VA_ARGS__}) / sizeof(uint32_t[5])
+#define FIXED(...) .fixed = {__VA_ARGS__}, .num_fixed = sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)
+#define SLIDING(...) .sliding = {__VA_ARGS__}, .num_sliding = sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)
+#define UNITS(...) .units = {__VA_ARGS__}, .num_units = sizeof((uint16_t[]){__VA_ARGS__}) / sizeof(uint16_t)
+#define ROWS_FROM(row) .first_row = (row)
+#define ROWS_LISTED(...) .sparse = true, .directory = {__VA_ARGS__}
+#define OFFSETS(...) .offsets = {__VA_ARGS__}, .num_directory_rows = sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t) - 1
+#define EXCEPTION_ROWS(number) .num_exception_rows = (number)
+
+static size_t append(uint8_t *bytes, size_t at, const void *section, size_t num_bytes)
+{
+    memcpy(bytes + at, section, num_bytes);
+    return at + num_bytes;
+}
+
+static size_t lay_out(const raw *r, uint64_t count, uint64_t num_exceptions, uint8_t bytes[512])
+{
+    raw_header header = {.magic = "\x93RMASK\r\n",
+                         .features = r->sparse,
+                         .rows = r->rows,
+                         .cols = r->cols,
+                         .count = count,
+                         .num_exceptions = num_exceptions,
+                         .num_exception_rows = r->num_exception_rows,
+                         .num_strips = r->num_strips,
+                         .num_fixed = r->num_fixed,
+                         .num_sliding = r->num_sliding,
+                         .first_directory_row = r->first_row,
+                         .num_directory_rows = r->num_directory_rows,
+                         .num_container_units = r->num_units};
+    size_t at = append(bytes, HEADER_BYTES, r->strips, r->num_strips * sizeof r->strips[0]);
+    at = append(bytes, at, r->fixed, r->num_fixed * sizeof r->fixed[0]);
+    at = append(bytes, at, r->sliding, r->num_sliding * sizeof r->sliding[0]);
+    if (r->sparse) at = append(bytes, at, r->directory, r->num_directory_rows * sizeof r->directory[0]);
+    if (r->num_directory_rows) at = append(bytes, at, r->offsets, (r->num_directory_rows + 1) * sizeof r->offsets[0]);
+    at = append(bytes, at, r->units, r->num_units * sizeof r->units[0]);
+    while (at % 8) bytes[at++] = r->padding;
+    header.num_bytes = at;
+    append(bytes, 0, &header, sizeof header);
+    return at;
+}
+
+/* In how many ways the buffer passes when its counts may be anything: the counts must not be what refuses it. */
+static int num_ways_to_pass(const raw *r)
+{
+    enum { MOST_CELLS = 200, MOST_EXCEPTIONS = 40 };
+    uint8_t bytes[512];
+    int num_passed = 0;
+    for (uint64_t count = 0; count <= MOST_CELLS; count++)
+        for (uint64_t num_exceptions = 0; num_exceptions <= MOST_EXCEPTIONS; num_exceptions++) {
+            size_t num_bytes = lay_out(r, count, num_exceptions, bytes);
+            num_passed += try_bytes(bytes, num_bytes);
+        }
+    return num_passed;
+}
+
+static void sound_buffers_pass_with_the_right_counts(void **state)
+{
+    (void)state;
+    static const raw sound[] = {
+        {"nothing", .rows = 0, .cols = 9},
+        {"one strip", .rows = 10, .cols = 12, STRIPS({0, 0, 2, 0, 2}), FIXED(0, 3), SLIDING(1, 4)},
+        {"three strips that share lists", .rows = 10, .cols = 12, STRIPS({0, 0, 1, 0, 0}, {3, 0, 2, 1, 1}, {4, 1, 1, 0, 2}),
+         FIXED(5, 9), SLIDING(-2, 1)},
+        {"a dense directory", .rows = 10, .cols = 12, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(2), OFFSETS(0, 1, 1, 2),
+         UNITS(0x800, 0x801)},
+        {"a sparse directory", .rows = 10, .cols = 40, STRIPS({0}), ROWS_LISTED(1, 9), EXCEPTION_ROWS(2), OFFSETS(0, 1, 3),
+         UNITS(7, 8, 39)},
+        {"a bitset", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 3),
+         UNITS(1, 0x8000, 0x80)},
+        {"two chunks", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 7),
+         UNITS(2, 0, 1, 1, 1, 9, 4463)},
+    };
+    for (size_t i = 0; i < sizeof sound / sizeof sound[0]; i++) {
+        note("%s", sound[i].what);
+        expect(num_ways_to_pass(&sound[i]) == 1, "it passes in %d ways", num_ways_to_pass(&sound[i]));
+    }
+}
+
+static void unsound_buffers_never_pass(void **state)
+{
+    (void)state;
+    static const raw unsound[] = {
+        {"no strip", .rows = 10, .cols = 12},
+        {"more strips than rows", .rows = 1, .cols = 12, STRIPS({0}, {0})},
+        {"strips without rows", .rows = 0, .cols = 12, STRIPS({0})},
+        {"a first strip that begins late", .rows = 10, .cols = 12, STRIPS({1})},
+        {"two strips that begin together", .rows = 10, .cols = 12, STRIPS({0}, {0})},
+        {"two later strips that begin together", .rows = 10, .cols = 12, STRIPS({0}, {5, 0, 1}, {5}), FIXED(3)},
+        {"strips that go up", .rows = 10, .cols = 12, STRIPS({0}, {5, 0, 1}, {4}), FIXED(3)},
+        {"a strip that begins behind the rows", .rows = 10, .cols = 12, STRIPS({0}, {10})},
+        {"a boundary twice", .rows = 10, .cols = 12, STRIPS({0, 0, 2}), FIXED(5, 5)},
+        {"boundaries that descend", .rows = 10, .cols = 12, STRIPS({0, 0, 2}), FIXED(6, 5)},
+        {"a fixed boundary left of the grid", .rows = 10, .cols = 12, STRIPS({0, 0, 2}), FIXED(-5, 5)},
+        {"a fixed boundary right of the grid", .rows = 10, .cols = 12, STRIPS({0, 0, 2}), FIXED(5, 12)},
+        {"a sliding boundary twice", .rows = 10, .cols = 12, STRIPS({0, 0, 0, 0, 2}), SLIDING(5, 5)},
+        {"a sliding boundary left of the grid", .rows = 10, .cols = 12, STRIPS({0, 0, 0, 0, 2}), SLIDING(-11, 5)},
+        {"a sliding boundary right of the grid", .rows = 10, .cols = 12, STRIPS({0, 0, 0, 0, 2}), SLIDING(5, 13)},
+        {"a list longer than the pool", .rows = 10, .cols = 12, STRIPS({0, 0, 3}), FIXED(5, 7)},
+        {"a list behind the pool", .rows = 10, .cols = 12, STRIPS({0, 2, 1}), FIXED(5, 7)},
+        {"a list that wraps around", .rows = 10, .cols = 12, STRIPS({0, 1, 0xffffffff}), FIXED(5, 7)},
+        {"a directory of rows that are not there", .rows = 10, .cols = 12, STRIPS({0}), ROWS_FROM(10), EXCEPTION_ROWS(1),
+         OFFSETS(0, 1), UNITS(8)},
+        {"a directory of too many rows", .rows = 10, .cols = 12, STRIPS({0}), ROWS_FROM(8), EXCEPTION_ROWS(1),
+         OFFSETS(0, 1, 1, 1), UNITS(8)},
+        {"a sparse directory row not there", .rows = 10, .cols = 40, STRIPS({0}), ROWS_LISTED(10), EXCEPTION_ROWS(1),
+         OFFSETS(0, 1), UNITS(8)},
+        {"a sparse directory row twice", .rows = 10, .cols = 40, STRIPS({0}), ROWS_LISTED(4, 4), EXCEPTION_ROWS(2),
+         OFFSETS(0, 1, 2), UNITS(8, 9)},
+        {"a sparse directory that goes up", .rows = 10, .cols = 40, STRIPS({0}), ROWS_LISTED(4, 3), EXCEPTION_ROWS(2),
+         OFFSETS(0, 1, 2), UNITS(8, 9)},
+        {"a sparse directory with a first row", .rows = 10, .cols = 40, STRIPS({0}), ROWS_LISTED(4), ROWS_FROM(3),
+         EXCEPTION_ROWS(1), OFFSETS(0, 1), UNITS(8)},
+        {"a sparse directory without rows", .rows = 10, .cols = 40, STRIPS({0}), .sparse = true},
+        {"a first row without a directory", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(3)},
+        {"containers without a directory", .rows = 10, .cols = 40, STRIPS({0}), UNITS(8)},
+        {"offsets that begin late", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(1, 2),
+         UNITS(8, 9)},
+        {"offsets that end early", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 1),
+         UNITS(8, 9)},
+        {"offsets that end late", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 2),
+         UNITS(8)},
+        {"offsets that descend", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(2), OFFSETS(0, 2, 1, 2),
+         UNITS(8, 9)},
+        {"a wrong number of rows", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(2), OFFSETS(0, 1),
+         UNITS(8)},
+        {"a container longer than a bitset", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1),
+         OFFSETS(0, 4), UNITS(1, 2, 3, 4)},
+        {"a bitset beyond its columns", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 3),
+         UNITS(1, 0, 0x100)},
+        {"an empty bitset", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 3),
+         UNITS(0, 0, 0)},
+        {"an array beyond its columns", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 2),
+         UNITS(1, 40)},
+        {"an array with a column twice", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 2),
+         UNITS(7, 7)},
+        {"an array that descends", .rows = 10, .cols = 40, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 2),
+         UNITS(9, 7)},
+        {"a row of no chunks", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 1),
+         UNITS(0)},
+        {"a row of too many chunks", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 4),
+         UNITS(2, 0, 1, 9)},
+        {"a row of very many chunks", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 1),
+         UNITS(0xffff)},
+        {"a chunk that is not there", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 4),
+         UNITS(1, 2, 1, 9)},
+        {"a chunk twice", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 7),
+         UNITS(2, 0, 1, 0, 1, 9, 10)},
+        {"chunks that go back", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 7),
+         UNITS(2, 1, 1, 0, 1, 9, 10)},
+        {"an empty chunk", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 6),
+         UNITS(2, 0, 0, 1, 1, 9)},
+        {"a chunk longer than its row", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 4),
+         UNITS(1, 0, 2, 9)},
+        {"a chunk shorter than its row", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 5),
+         UNITS(1, 0, 1, 9, 10)},
+        {"a last chunk beyond its columns", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1),
+         OFFSETS(0, 4), UNITS(1, 1, 1, 4464)},
+        {"padding that is not 0", .rows = 10, .cols = 12, STRIPS({0}), .padding = 1},
+    };
+    for (size_t i = 0; i < sizeof unsound / sizeof unsound[0]; i++) {
+        note("%s", unsound[i].what);
+        expect(num_ways_to_pass(&unsound[i]) == 0, "it passes in %d ways", num_ways_to_pass(&unsound[i]));
+    }
+}
+
+static void reserved_fields_are_refused(void **state)
+{
+    (void)state;
+    static const raw plain_strip = {"one strip", .rows = 10, .cols = 12, STRIPS({0, 0, 1}), FIXED(3)};
+    uint8_t bytes[512];
+    size_t num_bytes = lay_out(&plain_strip, 90, 0, bytes);
+    expect(try_bytes(bytes, num_bytes), "the buffer itself is refused");
+    for (size_t at = offsetof(raw_header, reserved_a); at < HEADER_BYTES; at++) {
+        note("reserved byte %zu is not 0", at);
+        bytes[at] = 1;
+        expect(!try_bytes(bytes, num_bytes), "not refused");
+        bytes[at] = 0;
+    }
+    for (uint32_t features = 2; features; features <<= 1) {
+        note("unknown feature %#x", features);
+        memcpy(bytes + offsetof(raw_header, features), &features, sizeof features);
+        expect(!try_bytes(bytes, num_bytes), "not refused");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_truncation_is_refused),    cmocka_unit_test(bytes_behind_the_mask_are_refused),
-        cmocka_unit_test(every_changed_byte_is_survived), cmocka_unit_test(absurd_words_are_survived),
-        cmocka_unit_test(random_corruption_is_survived),  cmocka_unit_test(rubbish_is_refused),
+        cmocka_unit_test(every_truncation_is_refused),
+        cmocka_unit_test(bytes_behind_the_mask_are_refused),
+        cmocka_unit_test(every_changed_byte_is_survived),
+        cmocka_unit_test(absurd_words_are_survived),
+        cmocka_unit_test(random_corruption_is_survived),
+        cmocka_unit_test(rubbish_is_refused),
+        cmocka_unit_test(sound_buffers_pass_with_the_right_counts),
+        cmocka_unit_test(unsound_buffers_never_pass),
+        cmocka_unit_test(reserved_fields_are_refused),
     };
     return run_test_program(tests);
 }

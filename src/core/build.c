@@ -45,7 +45,7 @@ rmask_status rmask_flips_of_cols(const rmask_allocator *allocator, rmask_int32_v
                                  const int32_t *cols, size_t n, rmask_error *error)
 {
     flips->len = 0;
-    if (n > (size_t)num_cols || cols[0] < 0 || cols[n - 1] >= num_cols) {
+    if (n > (size_t)num_cols || cols[0] < 0 || cols[n - 1] < 0 || cols[n - 1] >= num_cols) {
         const rmask_status status = fail_cols(row, num_cols, cols, n, error);
         if (status) return status;
     }

@@ -119,8 +119,8 @@ rmask_status rmask_draft_strip(rmask_draft *draft, int32_t row_begin, rmask_boun
     int32_t *fixed = draft->scratch.at + 1, *sliding = fixed + b.num_fixed;
     rmask_strip strip = {.row_begin = (uint32_t)row_begin};
     strip.num_fixed = (uint32_t)normalise(fixed, b.fixed, b.num_fixed, 0, draft->cols, &fixed_before);
-    strip.num_sliding = (uint32_t)normalise(sliding, b.sliding, b.num_sliding, 1 - (int64_t)draft->rows,
-                                            (int64_t)draft->cols - row_begin, &sliding_before);
+    strip.num_sliding =
+        (uint32_t)normalise(sliding, b.sliding, b.num_sliding, 1 - (int64_t)draft->rows, draft->cols, &sliding_before);
     if ((fixed_before + sliding_before) % 2 && draft->cols > 0) {
         *--fixed = 0;
         strip.num_fixed++;
@@ -133,22 +133,45 @@ rmask_status rmask_draft_strip(rmask_draft *draft, int32_t row_begin, rmask_boun
     return RMASK_OK;
 }
 
-/* Joining leaves lists behind that nobody uses: puts those that are used into fresh pools. */
+/* Puts the lists that are used into fresh pools, from the first strip to the last or the other way round. */
+static rmask_status pool_lists(const rmask_draft *draft, bool backwards, rmask_strip *strips, rmask_int32_vec pools[2])
+{
+    const size_t n = draft->strips.len;
+    size_t tails[2] = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        rmask_strip *strip = &strips[backwards ? n - 1 - i : i];
+        const rmask_boundaries b = boundaries_of(draft, strip);
+        RMASK_TRY(intern(&draft->allocator, &pools[0], &tails[0], b.fixed, b.num_fixed, &strip->fixed_begin));
+        RMASK_TRY(intern(&draft->allocator, &pools[1], &tails[1], b.sliding, b.num_sliding, &strip->sliding_begin));
+    }
+    return RMASK_OK;
+}
+
+/* Joining leaves lists behind that nobody uses, and lists that grow at their end share more in one order, those that grow at their
+ * beginning in the other. */
 static rmask_status tidy_pools(rmask_draft *draft)
 {
-    rmask_int32_vec fixed = {0}, sliding = {0};
-    size_t fixed_tail = 0, sliding_tail = 0;
-    rmask_status status = RMASK_OK;
-    for (size_t i = 0; i < draft->strips.len && !status; i++) {
-        rmask_strip *strip = &draft->strips.at[i];
-        const rmask_boundaries b = boundaries_of(draft, strip);
-        status = intern(&draft->allocator, &fixed, &fixed_tail, b.fixed, b.num_fixed, &strip->fixed_begin);
-        if (!status) status = intern(&draft->allocator, &sliding, &sliding_tail, b.sliding, b.num_sliding, &strip->sliding_begin);
+    const rmask_allocator *allocator = &draft->allocator;
+    const size_t n = draft->strips.len;
+    rmask_int32_vec pools[2][2] = {{{0}}};
+    rmask_strip *strips[2] = {rmask_allocate(allocator, n, sizeof(rmask_strip)), rmask_allocate(allocator, n, sizeof(rmask_strip))};
+    rmask_status status = strips[0] && strips[1] ? RMASK_OK : RMASK_ERR_NOMEM;
+    for (int way = 0; way < 2 && !status; way++) {
+        if (n) memcpy(strips[way], draft->strips.at, n * sizeof(rmask_strip));
+        status = pool_lists(draft, way == 1, strips[way], pools[way]);
     }
-    rmask_vec_free(&draft->allocator, &draft->fixed);
-    rmask_vec_free(&draft->allocator, &draft->sliding);
-    draft->fixed = fixed;
-    draft->sliding = sliding;
+    if (!status) {
+        const int best = pools[1][0].len + pools[1][1].len < pools[0][0].len + pools[0][1].len;
+        const rmask_int32_vec old[2] = {draft->fixed, draft->sliding};
+        if (n) memcpy(draft->strips.at, strips[best], n * sizeof(rmask_strip));
+        draft->fixed = pools[best][0];
+        draft->sliding = pools[best][1];
+        memcpy(pools[best], old, sizeof old);
+    }
+    for (int way = 0; way < 2; way++) {
+        for (int pool = 0; pool < 2; pool++) rmask_vec_free(allocator, &pools[way][pool]);
+        rmask_free(allocator, strips[way], n, sizeof(rmask_strip));
+    }
     return status;
 }
 

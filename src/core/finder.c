@@ -9,7 +9,7 @@
 
 /* A search in vain may take a fraction of the time that goes into reading. Reading earns credit by flips and rows; a flip costs the
  * search, which merges lists, so many times what it costs to read. A search that finds something pays for itself. */
-enum { WORK_PRICE = 64, ROW_CREDIT = 1024, FIRST_CREDIT = 1 << 23 };
+enum { WORK_PRICE = 128, ROW_CREDIT = 1024, FIRST_CREDIT = 1 << 23 };
 
 static const rmask_allocator *allocator_of(const rmask_finder *f) { return &f->draft.allocator; }
 
@@ -232,17 +232,46 @@ static rmask_status merge_candidates(rmask_finder *f)
     return RMASK_OK;
 }
 
-/* Boundaries that have lasted long are expected to last as long again, and those that reach out of the ring for longer. */
-static int32_t longevity(int32_t num_rows) { return num_rows >= RMASK_RING_ROWS - 1 ? 8 : num_rows >= 16 ? 2 : 1; }
+/* Whether the toggled boundaries are most of the last row's many flips: no coincidence comes to that. */
+static bool are_most(const rmask_finder *f, int32_t last)
+{
+    const size_t num_flips = f->ring[last % RMASK_RING_ROWS].flips.len;
+    return num_flips >= 16 && f->fixed.len + f->sliding.len >= num_flips * 3 / 5;
+}
+
+/* How many rows the toggled boundaries are expected to last in all, when the last `num_rows` rows have them: as long again when they
+ * have lasted long, longer when they reach out of the ring or are most of a row's flips. */
+static int64_t expected_rows(const rmask_finder *f, int32_t last, int32_t num_rows)
+{
+    int64_t times = num_rows >= RMASK_RING_ROWS - 1 ? 8 : num_rows >= 16 ? 2 : 1;
+    if (are_most(f, last)) times = num_rows >= 4 ? 8 : 2;
+    const int64_t most = (int64_t)f->draft.rows - last - 1 + num_rows;
+    return times * num_rows < most ? times * num_rows : most;
+}
 
 /* Whether toggling f->fixed and f->sliding can be worth it at all. What they leave of the last row is at least as many cells as half the
  * flips, and the rows above are taken to be like it. */
-static bool is_promising(const rmask_finder *f, const rmask_ring_row *left, int32_t num_rows)
+static bool is_promising(const rmask_finder *f, int32_t last, int32_t num_rows)
 {
+    const rmask_ring_row *left = &f->ring[last % RMASK_RING_ROWS];
     const size_t num_toggled = f->fixed.len + f->sliding.len, num_flips = left->flips.len;
     const uint64_t cost = row_cost(f, left->num_cells);
     const uint64_t least = num_flips > num_toggled ? row_cost(f, (num_flips - num_toggled) / 2) : 0;
-    return cost > least && (cost - least) * (uint64_t)num_rows * (uint64_t)longevity(num_rows) > num_toggled * sizeof(int32_t);
+    return cost > least && (cost - least) * (uint64_t)expected_rows(f, last, num_rows) > num_toggled * sizeof(int32_t);
+}
+
+/* What it costs to go on with f->new_fixed and f->new_sliding from `row_begin` on. */
+static uint64_t strip_cost(const rmask_finder *f, int32_t row_begin)
+{
+    const rmask_found_strip *strip = &f->strips[f->num_strips - 1];
+    const size_t old_len = strip->fixed.len + strip->sliding.len, new_len = f->new_fixed.len + f->new_sliding.len;
+    const rmask_boundaries new = {f->new_fixed.at, f->new_fixed.len, f->new_sliding.at, f->new_sliding.len};
+    /* Where the new lists serve the rows before as well, the old ones will be dropped. */
+    if (row_begin == strip->row_begin ||
+        rmask_strips_agree(boundaries_of(strip), new, strip->row_begin, row_begin, f->draft.cols))
+        return new_len > old_len ? (new_len - old_len) * sizeof(int32_t) : 0;
+    /* Twice, as what comes may go: the way back is another strip. */
+    return 2 * (sizeof(rmask_strip) + list_cost(&strip->fixed, &f->new_fixed) + list_cost(&strip->sliding, &f->new_sliding));
 }
 
 /* What it gains, in bytes, to toggle f->fixed and f->sliding (columns of row `last`) from `row_begin` on. */
@@ -259,7 +288,7 @@ static rmask_status judge(rmask_finder *f, int32_t row_begin, int32_t last, int6
     }
     *gain = saved;
     if (saved <= 0) return RMASK_OK;
-    saved *= longevity(last - row_begin + 1);
+    saved = saved * expected_rows(f, last, last - row_begin + 1) / (last - row_begin + 1);
 
     f->new_fixed.len = f->new_sliding.len = 0;
     if (!rmask_vec_reserve(allocator_of(f), &f->new_fixed, strip->fixed.len + f->fixed.len) ||
@@ -271,21 +300,44 @@ static rmask_status judge(rmask_finder *f, int32_t row_begin, int32_t last, int6
     f->new_sliding.len = toggle(f->new_sliding.at, strip->sliding.at, strip->sliding.len, shifted, f->sliding.len);
     for (size_t i = 0; i < f->sliding.len; i++) shifted[i] += last;
     *work += f->new_fixed.len + f->new_sliding.len;
-    const uint64_t cost = (row_begin == strip->row_begin ? 0 : sizeof(rmask_strip)) + list_cost(&strip->fixed, &f->new_fixed) +
-                          list_cost(&strip->sliding, &f->new_sliding);
-    *gain = saved - (int64_t)cost;
+    *gain = saved - (int64_t)strip_cost(f, row_begin);
     return RMASK_OK;
 }
 
-/* Starts a strip at `row_begin` that has the best boundaries toggled, or changes the current one when that begins there. */
+/* What a row costs more with the best boundaries toggled. */
+static rmask_status toggled_cost(rmask_finder *f, int32_t row, int32_t last, int64_t *more)
+{
+    RMASK_TRY(toggle_row(f, row, &f->best_fixed, &f->best_sliding, last));
+    const uint64_t toggled_cells = num_cells(f, f->toggled.at, f->toggled.len);
+    *more = (int64_t)row_cost(f, toggled_cells) - (int64_t)row_cost(f, slot(f, row)->num_cells);
+    return RMASK_OK;
+}
+
+/* Moves the beginning up: as long as rows get cheaper, and to the current strip's own beginning where that makes another strip
+ * unnecessary for fewer bytes of exceptions than it would cost. */
+static rmask_status find_beginning(rmask_finder *f, int32_t last, int32_t *row_begin)
+{
+    const int32_t strip_begin = current(f)->row_begin, first = f->ring_begin > strip_begin ? f->ring_begin : strip_begin;
+    int64_t more = -1, sum = 0;
+    int32_t row = *row_begin;
+    for (; row > first && more < 0; row--) {
+        RMASK_TRY(toggled_cost(f, row - 1, last, &more));
+        if (more < 0) *row_begin = row - 1;
+    }
+    const rmask_found_strip *strip = current(f);
+    const int64_t strip_bytes = (int64_t)(sizeof(rmask_strip) + (strip->fixed.len + strip->sliding.len) * sizeof(int32_t));
+    for (row = *row_begin; row > strip_begin && first == strip_begin && sum < strip_bytes; row--) {
+        RMASK_TRY(toggled_cost(f, row - 1, last, &more));
+        sum += more;
+    }
+    if (row == strip_begin && sum < strip_bytes) *row_begin = strip_begin;
+    return RMASK_OK;
+}
+
+/* Starts a strip at `row_begin` or above that has the best boundaries toggled, or changes the current one when that begins there. */
 static rmask_status accept(rmask_finder *f, int32_t row_begin, int32_t last)
 {
-    const int32_t first = f->ring_begin > current(f)->row_begin ? f->ring_begin : current(f)->row_begin;
-    for (; row_begin > first; row_begin--) {
-        RMASK_TRY(toggle_row(f, row_begin - 1, &f->best_fixed, &f->best_sliding, last));
-        const uint64_t toggled_cells = num_cells(f, f->toggled.at, f->toggled.len);
-        if (row_cost(f, toggled_cells) >= row_cost(f, slot(f, row_begin - 1)->num_cells)) break;
-    }
+    RMASK_TRY(find_beginning(f, last, &row_begin));
     for (int32_t row = row_begin; row <= last; row++) {
         rmask_ring_row *left = slot(f, row);
         RMASK_TRY(toggle_row(f, row, &f->best_fixed, &f->best_sliding, last));
@@ -309,6 +361,36 @@ static rmask_status accept(rmask_finder *f, int32_t row_begin, int32_t last)
     return RMASK_OK;
 }
 
+/* What to toggle, from which row on, and what it gains. */
+typedef struct proposal {
+    int64_t gain;
+    int32_t row_begin;
+} proposal;
+
+/* Keeps what f->fixed and f->sliding propose when it is better than the best so far. */
+static rmask_status consider(rmask_finder *f, int32_t row_begin, int32_t last, proposal *best, uint64_t *work)
+{
+    int64_t gain;
+    RMASK_TRY(judge(f, row_begin, last, &gain, work));
+    if (gain <= best->gain) return RMASK_OK;
+    *best = (proposal){gain, row_begin};
+    RMASK_TRY(copy_list(f, &f->best_fixed, f->fixed.at, f->fixed.len));
+    return copy_list(f, &f->best_sliding, f->sliding.at, f->sliding.len);
+}
+
+/* Adds the last row's other flips to the kind that most are of. Where most flips are structure, so are nearly all, and one that noise hides
+ * in some row would leave everything up to the next such one wrong. */
+static rmask_status complete_candidates(rmask_finder *f, int32_t last)
+{
+    const rmask_int32_vec *flips = &slot(f, last)->flips;
+    rmask_int32_vec *most = f->fixed.len > f->sliding.len ? &f->fixed : &f->sliding;
+    const rmask_int32_vec *rest = most == &f->fixed ? &f->sliding : &f->fixed;
+    RMASK_TRY(copy_list(f, &f->row, flips->at, flips->len));
+    if (!rmask_vec_reserve(allocator_of(f), most, flips->len + rest->len)) return RMASK_ERR_NOMEM;
+    most->len = toggle(most->at, f->row.at, f->row.len, rest->at, rest->len);
+    return RMASK_OK;
+}
+
 /* Follows the unexplained flips of the last row upwards and toggles those that are worth it. The longer they are followed, the fewer
  * are left and the surer they are; every doubling of the rows is judged. */
 static rmask_status search(rmask_finder *f)
@@ -317,24 +399,20 @@ static rmask_status search(rmask_finder *f)
     const rmask_int32_vec *flips = &slot(f, last)->flips;
     const int32_t first = f->ring_begin > current(f)->row_begin ? f->ring_begin : current(f)->row_begin;
     uint64_t work = flips->len;
-    int64_t best_gain = 0;
-    int32_t best_begin = last;
+    proposal best = {0, last};
     RMASK_TRY(list_candidates(f, flips));
     for (int32_t row = last - 1; row >= first; row--) {
         const int32_t distance = last - row;
         if (narrow_candidates(f, row, last, &work) == 0) break;
         if ((distance & (distance + 1)) != 0 && row > first) continue;
         RMASK_TRY(merge_candidates(f));
-        if (!is_promising(f, slot(f, last), distance + 1)) continue;
-        int64_t gain;
-        RMASK_TRY(judge(f, row, last, &gain, &work));
-        if (gain <= best_gain) continue;
-        best_gain = gain;
-        best_begin = row;
-        RMASK_TRY(copy_list(f, &f->best_fixed, f->fixed.at, f->fixed.len));
-        RMASK_TRY(copy_list(f, &f->best_sliding, f->sliding.at, f->sliding.len));
+        if (!is_promising(f, last, distance + 1)) continue;
+        RMASK_TRY(consider(f, row, last, &best, &work));
+        if (!are_most(f, last)) continue;
+        RMASK_TRY(complete_candidates(f, last));
+        RMASK_TRY(consider(f, row, last, &best, &work));
     }
-    if (best_gain > 0) return accept(f, best_begin, last);
+    if (best.gain > 0) return accept(f, best.row_begin, last);
     work *= WORK_PRICE;
     f->credit = f->credit > work ? f->credit - work : 0;
     return RMASK_OK;

@@ -96,11 +96,19 @@ static size_t intersect(uint16_t *out, const uint16_t *a, size_t num_a, const ui
 #if VEC_INTERSECT
     while (end_a - a >= 8 && end_b - b >= 8) {
         const uint16_t last_a = a[7], last_b = b[7];
-        out = vec_put_units(out, a, vec_any_equal(a, b));
+        out = vec_put_units(out, a, vec_any_equal(vec_load_units(a), 8, vec_load_units(b), 8));
         a += last_a <= last_b ? 8 : 0;
         b += last_b <= last_a ? 8 : 0;
     }
-#endif
+    while (a < end_a && b < end_b) {
+        const int part_a = end_a - a < 8 ? (int)(end_a - a) : 8, part_b = end_b - b < 8 ? (int)(end_b - b) : 8;
+        const uint16_t last_a = a[part_a - 1], last_b = b[part_b - 1];
+        uint32_t both = vec_any_equal(vec_load_some_units(a, part_a), part_a, vec_load_some_units(b, part_b), part_b);
+        for (; both; both &= both - 1) *out++ = a[__builtin_ctz(both)];
+        a += last_a <= last_b ? part_a : 0;
+        b += last_b <= last_a ? part_b : 0;
+    }
+#else
     while (a < end_a && b < end_b) {
         const uint16_t x = *a, y = *b;
         *out = x;
@@ -108,6 +116,7 @@ static size_t intersect(uint16_t *out, const uint16_t *a, size_t num_a, const ui
         a += x <= y;
         b += y <= x;
     }
+#endif
     return (size_t)(out - start);
 }
 
@@ -119,13 +128,13 @@ static int32_t *flips(int32_t *out, const int32_t *cols, size_t n)
     for (; n - i >= LANES; i += LANES) {
         const vec cur = vec_load(cols + i), prev = vec_load(cols + i - 1);
         const uint32_t breaks = vec_breaks(cur, prev);
-        disorder |= vec_any_not_above(cur, prev); /* even without a break: the largest number and the smallest are neighbours */
         if (LANES > 1 && !breaks) continue;
+        disorder |= vec_any_not_above(cur, prev);
         out = vec_put_breaks(out, cur, prev, breaks);
     }
     for (; i < n; i++) {
         const int32_t cur = cols[i], prev = cols[i - 1];
-        disorder |= cur <= prev;
+        disorder |= (uint32_t)cur <= (uint32_t)prev;
         out[0] = (int32_t)((uint32_t)prev + 1);
         out[1] = cur;
         out += out[0] != cur ? 2 : 0;

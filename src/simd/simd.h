@@ -31,7 +31,8 @@ typedef struct rmask_simd {
     size_t (*intersect)(uint16_t *out, const uint16_t *a, size_t num_a, const uint16_t *b, size_t num_b);
 
     /* The flips of a row given as ascending columns: the start and the end of every run of consecutive columns, 2 n + 16 entries
-     * of room. Returns the end of the flips, or NULL when the columns are not strictly increasing. n is at least 1. */
+     * of room. n is at least 1. Returns the end of the flips, or NULL when the columns, as unsigned numbers, are not strictly increasing.
+     * That a run of consecutive columns does not wrap around is for the caller to see: it takes 2^31 columns to come back to 0. */
     int32_t *(*flips)(int32_t *out, const int32_t *cols, size_t n);
 
     /* out[i] = f(a[i], b[i]) bit by bit; bit 2 * a + b of `function` is f(a, b). */

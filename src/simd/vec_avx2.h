@@ -15,7 +15,7 @@ static inline vec vec_widen(const uint16_t *p) { return _mm256_cvtepu16_epi32(_m
 static inline void vec_store(int32_t *p, vec a) { _mm256_storeu_si256((__m256i *)p, a); }
 
 static inline uint32_t vec_mask(vec a) { return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(a)); }
-static inline bool vec_any_not_above(vec cur, vec prev) { return vec_mask(_mm256_cmpgt_epi32(cur, prev)) != 0xff; }
+static inline bool vec_any_not_above(vec cur, vec prev) { return vec_mask(_mm256_cmpeq_epi32(_mm256_max_epu32(cur, prev), prev)) != 0; }
 static inline uint32_t vec_breaks(vec cur, vec prev)
 {
     return vec_mask(_mm256_cmpeq_epi32(cur, _mm256_add_epi32(prev, _mm256_set1_epi32(1)))) ^ 0xff;
@@ -52,11 +52,21 @@ static inline size_t vec_count_below(const uint16_t *p, uint16_t key)
 }
 
 #define VEC_INTERSECT 1
-static inline uint32_t vec_any_equal(const uint16_t *a, const uint16_t *b)
+static inline __m128i vec_load_units(const uint16_t *p) { return _mm_loadu_si128((const __m128i *)p); }
+
+/* Which of the first num_a units of `a` are among the first num_b of `b`. */
+static inline uint32_t vec_any_equal(__m128i a, int num_a, __m128i b, int num_b)
 {
-    __m128i mask = _mm_cmpestrm(_mm_loadu_si128((const __m128i *)b), 8, _mm_loadu_si128((const __m128i *)a), 8,
-                                _SIDD_UWORD_OPS | _SIDD_CMP_EQUAL_ANY | _SIDD_BIT_MASK);
+    __m128i mask = _mm_cmpestrm(b, num_b, a, num_a, _SIDD_UWORD_OPS | _SIDD_CMP_EQUAL_ANY | _SIDD_BIT_MASK);
     return (uint32_t)_mm_cvtsi128_si32(mask);
+}
+
+/* Up to 8 units, without touching memory behind them. */
+static inline __m128i vec_load_some_units(const uint16_t *p, int n)
+{
+    uint16_t units[8] = {0};
+    memcpy(units, p, (size_t)n * sizeof *p);
+    return vec_load_units(units);
 }
 
 /* The positions of the set bits of a byte, packed; unused places repeat anything. */

@@ -14,7 +14,7 @@ static inline vec vec_load(const int32_t *p) { return _mm512_loadu_si512(p); }
 static inline vec vec_widen(const uint16_t *p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
 static inline void vec_store(int32_t *p, vec a) { _mm512_storeu_si512(p, a); }
 
-static inline bool vec_any_not_above(vec cur, vec prev) { return _mm512_cmple_epi32_mask(cur, prev) != 0; }
+static inline bool vec_any_not_above(vec cur, vec prev) { return _mm512_cmple_epu32_mask(cur, prev) != 0; }
 static inline uint32_t vec_breaks(vec cur, vec prev)
 {
     return _mm512_cmpneq_epi32_mask(cur, _mm512_add_epi32(prev, _mm512_set1_epi32(1)));
@@ -38,12 +38,17 @@ static inline size_t vec_count_below(const uint16_t *p, uint16_t key)
 }
 
 #define VEC_INTERSECT 1
-static inline uint32_t vec_any_equal(const uint16_t *a, const uint16_t *b)
+static inline __m128i vec_load_units(const uint16_t *p) { return _mm_loadu_si128((const __m128i *)p); }
+
+/* Which of the first num_a units of `a` are among the first num_b of `b`. */
+static inline uint32_t vec_any_equal(__m128i a, int num_a, __m128i b, int num_b)
 {
-    __m128i mask = _mm_cmpestrm(_mm_loadu_si128((const __m128i *)b), 8, _mm_loadu_si128((const __m128i *)a), 8,
-                                _SIDD_UWORD_OPS | _SIDD_CMP_EQUAL_ANY | _SIDD_BIT_MASK);
+    __m128i mask = _mm_cmpestrm(b, num_b, a, num_a, _SIDD_UWORD_OPS | _SIDD_CMP_EQUAL_ANY | _SIDD_BIT_MASK);
     return (uint32_t)_mm_cvtsi128_si32(mask);
 }
+
+/* Up to 8 units, without touching memory behind them. */
+static inline __m128i vec_load_some_units(const uint16_t *p, int n) { return _mm_maskz_loadu_epi16((__mmask8)((1u << n) - 1), p); }
 
 static inline uint16_t *vec_put_units(uint16_t *out, const uint16_t *a, uint32_t keep)
 {

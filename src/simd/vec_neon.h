@@ -18,7 +18,10 @@ static inline vec vec_load(const int32_t *p) { return vld1q_s32(p); }
 static inline vec vec_widen(const uint16_t *p) { return vreinterpretq_s32_u32(vmovl_u16(vld1_u16(p))); }
 static inline void vec_store(int32_t *p, vec a) { vst1q_s32(p, a); }
 
-static inline bool vec_any_not_above(vec cur, vec prev) { return vmaxvq_u32(vcleq_s32(cur, prev)) != 0; }
+static inline bool vec_any_not_above(vec cur, vec prev)
+{
+    return vmaxvq_u32(vcleq_u32(vreinterpretq_u32_s32(cur), vreinterpretq_u32_s32(prev))) != 0;
+}
 static inline uint32_t vec_breaks(vec cur, vec prev)
 {
     static const uint32_t lane_bits[4] = {1, 2, 4, 8};
@@ -47,15 +50,27 @@ static inline size_t vec_count_below(const uint16_t *p, uint16_t key)
 }
 
 #define VEC_INTERSECT 1
-static inline uint32_t vec_any_equal(const uint16_t *a, const uint16_t *b)
+static inline uint16x8_t vec_load_units(const uint16_t *p) { return vld1q_u16(p); }
+
+/* Up to 8 units, without touching memory behind them; the last one fills the rest. */
+static inline uint16x8_t vec_load_some_units(const uint16_t *p, int n)
+{
+    uint16_t units[8];
+    for (int i = 0; i < 8; i++) units[i] = p[i < n ? i : n - 1];
+    return vld1q_u16(units);
+}
+
+/* Which of the first num_a units of `a` are among the first num_b of `b`, filled up as above. */
+static inline uint32_t vec_any_equal(uint16x8_t a, int num_a, uint16x8_t b, int num_b)
 {
     static const uint16_t lane_bits[8] = {1, 2, 4, 8, 16, 32, 64, 128};
-    uint16x8_t x = vld1q_u16(a), y = vld1q_u16(b), any = vceqq_u16(x, y);
+    uint16x8_t any = vceqq_u16(a, b);
+    (void)num_b;
     for (int i = 1; i < 8; i++) {
-        y = vextq_u16(y, y, 1);
-        any = vorrq_u16(any, vceqq_u16(x, y));
+        b = vextq_u16(b, b, 1);
+        any = vorrq_u16(any, vceqq_u16(a, b));
     }
-    return vaddvq_u16(vandq_u16(any, vld1q_u16(lane_bits)));
+    return vaddvq_u16(vandq_u16(any, vld1q_u16(lane_bits))) & ((1u << num_a) - 1);
 }
 
 static inline uint16_t *vec_put_units(uint16_t *out, const uint16_t *a, uint32_t keep)

@@ -12,7 +12,7 @@ static inline vec vec_load(const int32_t *p) { return *p; }
 static inline vec vec_widen(const uint16_t *p) { return *p; }
 static inline void vec_store(int32_t *p, vec a) { *p = a; }
 
-static inline bool vec_any_not_above(vec cur, vec prev) { return cur <= prev; }
+static inline bool vec_any_not_above(vec cur, vec prev) { return (uint32_t)cur <= (uint32_t)prev; }
 static inline uint32_t vec_breaks(vec cur, vec prev) { return (uint32_t)cur != (uint32_t)prev + 1; }
 static inline int32_t *vec_put_breaks(int32_t *out, vec cur, vec prev, uint32_t breaks)
 {

@@ -259,6 +259,16 @@ static void check_stats(const rmask *mask)
     expect((stats.container_bytes == 0) == (stats.num_exceptions == 0), "stats: containers without exceptions");
 }
 
+/* In masks that the library has made, each container is the smaller of its two kinds. */
+static void check_containers(const rmask *mask)
+{
+    rmask_stats stats;
+    rmask_get_stats(mask, &stats);
+    uint64_t heads = rmask_cols(mask) > 65536 ? stats.num_exception_rows + 2 * (stats.num_arrays + stats.num_bitsets) : 0;
+    expect(stats.container_bytes <= 2 * (stats.num_exceptions + heads), "%llu bytes of containers for %llu exceptions",
+           (unsigned long long)stats.container_bytes, (unsigned long long)stats.num_exceptions);
+}
+
 static void check_copy(const rmask *mask)
 {
     size_t num_bytes, num_bytes_copy;
@@ -293,6 +303,7 @@ void check_same(const rmask *mask, const twin *t)
     int32_t row_begin = (int32_t)rng_between(&random, 0, t->rows), row_end = (int32_t)rng_between(&random, row_begin, t->rows);
     check_totals(mask, t);
     check_stats(mask);
+    check_containers(mask);
     check_cells(mask, t, &random);
     check_each_row_alone(mask, t);
     check_walk(mask, t, 0, t->rows);
@@ -308,6 +319,7 @@ void check_rows(const rmask *mask, const twin *t)
 {
     int32_t *wanted = must_allocate((size_t)t->cols * sizeof *wanted), *cols = must_allocate((size_t)t->cols * sizeof *cols);
     check_totals(mask, t);
+    check_containers(mask);
     for (int32_t row = 0; row < t->rows; row++) {
         size_t num_cols = twin_row(t, row, wanted), count = SIZE_MAX;
         expect_ok(rmask_row(mask, row, cols, (size_t)t->cols, &count, test_error));
