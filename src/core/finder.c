@@ -42,22 +42,10 @@ static rmask_status explain(rmask_finder *f, rmask_int32_vec *out, rmask_boundar
     size_t i = 0, j = rmask_upper_bound(strip.sliding, strip.num_sliding, -(int64_t)row), len = 0;
     size_t odd = j; /* flips at or left of column 0 */
     for (; i < strip.num_fixed && strip.fixed[i] <= 0; i++) odd++;
-    int32_t *flips = out->at;
-    if (odd % 2) flips[len++] = 0;
-    const int32_t *const fixed = strip.fixed, *const sliding = strip.sliding;
-    const size_t num_fixed = strip.num_fixed;
-    size_t num_sliding = strip.num_sliding;
-    while (num_sliding > j && sliding[num_sliding - 1] + (int64_t)row >= cols) num_sliding--;
-    while (i < num_fixed && j < num_sliding) {
-        const int32_t u = fixed[i], w = sliding[j] + row;
-        flips[len] = u < w ? u : w;
-        len += u != w;
-        i += u <= w;
-        j += w <= u;
-    }
-    for (; i < num_fixed; i++) flips[len++] = fixed[i];
-    for (; j < num_sliding; j++) flips[len++] = sliding[j] + row;
-    out->len = len;
+    size_t end = strip.num_sliding;
+    while (end > j && strip.sliding[end - 1] + (int64_t)row >= cols) end--;
+    if (odd % 2) out->at[len++] = 0;
+    out->len = len + rmask_toggle_lists(out->at + len, strip.fixed + i, strip.num_fixed - i, strip.sliding + j, end - j, row);
     return RMASK_OK;
 }
 
@@ -70,7 +58,7 @@ static size_t toggle(int32_t *out, const int32_t *a, size_t num_a, const int32_t
         const size_t n = num_a;
         a = b, num_a = num_b, b = list, num_b = n;
     }
-    if (num_b * 8 > num_a) return rmask_combine_lists(out, RMASK_XOR, a, num_a, b, num_b);
+    if (num_b * 8 > num_a) return rmask_toggle_lists(out, a, num_a, b, num_b, 0);
     for (size_t j = 0; j < num_b; j++) {
         const size_t stop = i + rmask_upper_bound(a + i, num_a - i, b[j]);
         const bool common = stop > i && a[stop - 1] == b[j];

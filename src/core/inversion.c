@@ -16,3 +16,18 @@ size_t rmask_combine_lists(int32_t *out, unsigned function, const int32_t *a, si
     }
     return len;
 }
+
+size_t rmask_toggle_lists(int32_t *out, const int32_t *a, size_t num_a, const int32_t *b, size_t num_b, int32_t shift)
+{
+    size_t len = 0, i = 0, j = 0;
+    while (i < num_a && j < num_b) {
+        const int32_t u = a[i], w = b[j] + shift;
+        out[len] = u < w ? u : w;
+        len += u != w;
+        i += u <= w;
+        j += w <= u;
+    }
+    for (; i < num_a; i++) out[len++] = a[i];
+    for (; j < num_b; j++) out[len++] = b[j] + shift;
+    return len;
+}

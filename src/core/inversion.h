@@ -13,4 +13,8 @@ static inline bool rmask_apply(unsigned function, bool a, bool b) { return funct
  * with their parities and keep each flip at which the function changes. */
 size_t rmask_combine_lists(int32_t *out, unsigned function, const int32_t *a, size_t num_a, const int32_t *b, size_t num_b);
 
+/* The flips of a ^ b, where b's entries are shifted; neither list repeats an entry. Without a branch on the data. `out` has room for
+ * both. */
+size_t rmask_toggle_lists(int32_t *out, const int32_t *a, size_t num_a, const int32_t *b, size_t num_b, int32_t shift);
+
 #endif

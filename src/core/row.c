@@ -9,9 +9,39 @@ ALWAYS_INLINE void count_row(row_sink *s, int32_t cols, rmask_flips flips, rmask
     walk_row(s, COUNT, cols, flips, containers);
 }
 
-ALWAYS_INLINE void list_row(row_sink *s, int32_t cols, rmask_flips flips, rmask_row_containers containers)
+/* Lists a row whose strip has one long list of boundaries and nothing else: dilated and strided windows, many columns. */
+static void list_long_row(row_sink *s, int32_t cols, const int32_t *list, size_t n, int32_t shift)
 {
-    walk_row(s, COLUMNS, cols, flips, containers);
+    while (n > 0 && list[n - 1] + (int64_t)shift >= cols) n--;
+    const size_t passed = rmask_upper_bound(list, n, -(int64_t)shift);
+    list += passed;
+    n -= passed;
+    if (passed % 2) {
+        put_range(s, COLUMNS, 0, n ? *list + shift : cols);
+        if (n == 0) return;
+        list++;
+        n--;
+    }
+    const size_t num_runs = n / 2;
+    size_t num_cols = 0;
+    for (size_t i = 0; i < num_runs; i++) num_cols += (uint32_t)(list[2 * i + 1] - list[2 * i]);
+    s->count += num_cols;
+    if (has_room(s, num_cols)) s->out = s->simd->runs(s->out, s->limit, list, 2 * num_runs, shift);
+    if (n % 2) put_range(s, COLUMNS, list[n - 1] + shift, cols);
+}
+
+enum { LONG_LIST = 16 };
+
+ALWAYS_INLINE void list_row(row_sink *s, int32_t cols, rmask_boundaries strip, int32_t row, rmask_row_containers containers)
+{
+    if (strip.num_fixed + strip.num_sliding >= LONG_LIST && containers.left == 0 && (!strip.num_fixed || !strip.num_sliding)) {
+        if (strip.num_fixed)
+            list_long_row(s, cols, strip.fixed, strip.num_fixed, 0);
+        else
+            list_long_row(s, cols, strip.sliding, strip.num_sliding, row);
+        return;
+    }
+    walk_row(s, COLUMNS, cols, rmask_flips_of(strip, row), containers);
 }
 
 ALWAYS_INLINE void range_row(row_sink *s, int32_t cols, rmask_flips flips, rmask_row_containers containers)
@@ -71,7 +101,7 @@ rmask_status rmask_row(const rmask *mask, int32_t row, int32_t *cols, size_t cap
     *count = 0;
     RMASK_TRY(rmask_check_row(row, mask->rows, error));
     row_sink s = sink_to(cols, capacity);
-    list_row(&s, mask->cols, flips_of_row(mask, row), rmask_containers_of(mask, row));
+    list_row(&s, mask->cols, rmask_boundaries_of(mask, rmask_strip_of(mask, row)), row, rmask_containers_of(mask, row));
     *count = s.count;
     return s.overflow ? fail_capacity(error, capacity, s.count, "columns") : RMASK_OK;
 }
@@ -132,7 +162,7 @@ rmask_status rmask_to_csr(const rmask *mask, int32_t row_begin, int32_t row_end,
                 containers = rmask_walk_take(&walk);
                 exception_row = rmask_walk_row(&walk);
             }
-            list_row(&s, mask->cols, rmask_flips_of(boundaries, row), containers);
+            list_row(&s, mask->cols, boundaries, row, containers);
             indptr[row - row_begin + 1] = (int64_t)s.count;
         }
     }

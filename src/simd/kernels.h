@@ -48,6 +48,21 @@ static int32_t *widen(int32_t *out, const int32_t *limit, const uint16_t *values
     return out + n;
 }
 
+static int32_t *runs(int32_t *out, const int32_t *limit, const int32_t *flips, size_t n, int32_t shift)
+{
+    const vec shifts = vec_set1(shift);
+    for (size_t i = 0; i < n;) {
+        if (RUN_LANES > 1 && n - i >= 2 * RUN_LANES && vec_put_single_runs(out, flips + i, shifts)) {
+            out += RUN_LANES;
+            i += 2 * RUN_LANES;
+            continue;
+        }
+        const size_t stop = n - i < 2 * RUN_LANES ? n : i + 2 * RUN_LANES;
+        for (; i < stop; i += 2) out = iota(out, limit, flips[i] + shift, (size_t)(flips[i + 1] - flips[i]));
+    }
+    return out;
+}
+
 /* 64 bits of a bitset whose last unit is at `end_unit`. */
 static inline uint64_t load_word(const uint16_t *units, uint32_t unit, uint32_t end_unit)
 {
@@ -181,5 +196,5 @@ static size_t positions(uint16_t *out, const uint16_t *units, size_t num_units)
 #define TIER_STRING(tier) TIER_STRING_(tier)
 #define TIER_STRING_(tier) #tier
 
-const rmask_simd TIER_NAME(TIER) = {TIER_STRING(TIER), iota, widen, bits, lower_bound, intersect, flips, combine,
+const rmask_simd TIER_NAME(TIER) = {TIER_STRING(TIER), iota, widen, runs, bits, lower_bound, intersect, flips, combine,
                                     popcount,          positions};

@@ -19,6 +19,9 @@ typedef struct rmask_simd {
     /* base + values[i] for n values. */
     int32_t *(*widen)(int32_t *out, const int32_t *limit, const uint16_t *values, size_t n, int32_t base);
 
+    /* The columns of runs given as flips, shifted: n is even, entries 2 i and 2 i + 1 begin and end run i. Made for single columns. */
+    int32_t *(*runs)(int32_t *out, const int32_t *limit, const int32_t *flips, size_t n, int32_t shift);
+
     /* base + i for every bit i in [begin, end) of a bitset that is set, or that is clear where `invert` is 0xffff. */
     int32_t *(*bits)(int32_t *out, const int32_t *limit, const uint16_t *units, uint32_t begin, uint32_t end, uint16_t invert,
                      int32_t base);

@@ -103,3 +103,15 @@ static inline uint16_t *vec_put_positions(uint16_t *out, uint64_t word, uint16_t
     }
     return out;
 }
+
+/* Stores the columns of RUN_LANES runs; false, and nothing useful is stored, when one of them has more than one column. */
+enum { RUN_LANES = 4 };
+static inline bool vec_put_single_runs(int32_t *out, const int32_t *flips, vec shift)
+{
+    const vec apart = _mm256_permutevar8x32_epi32(vec_load(flips), _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));
+    const __m128i begins = _mm256_castsi256_si128(apart), ends = _mm256_extracti128_si256(apart, 1);
+    const __m128i single = _mm_cmpeq_epi32(_mm_add_epi32(begins, _mm_set1_epi32(1)), ends);
+    if (_mm_movemask_epi8(single) != 0xffff) return false;
+    _mm_storeu_si128((__m128i *)out, _mm_add_epi32(begins, _mm256_castsi256_si128(shift)));
+    return true;
+}

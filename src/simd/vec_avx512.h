@@ -86,3 +86,14 @@ static inline uint16_t *vec_put_positions(uint16_t *out, uint64_t word, uint16_t
     _mm512_storeu_si512(out + 32, _mm512_add_epi16(first, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(packed, 1))));
     return out + __builtin_popcountll(word);
 }
+
+/* Stores the columns of RUN_LANES runs; false, and nothing useful is stored, when one of them has more than one column. */
+enum { RUN_LANES = 8 };
+static inline bool vec_put_single_runs(int32_t *out, const int32_t *flips, vec shift)
+{
+    const vec apart = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15), vec_load(flips));
+    const __m256i begins = _mm512_castsi512_si256(apart), ends = _mm512_extracti64x4_epi64(apart, 1);
+    if (_mm256_cmpneq_epi32_mask(_mm256_add_epi32(begins, _mm256_set1_epi32(1)), ends)) return false;
+    _mm256_storeu_si256((__m256i *)out, _mm256_add_epi32(begins, _mm512_castsi512_si256(shift)));
+    return true;
+}

@@ -82,3 +82,14 @@ static inline uint16_t *vec_put_units(uint16_t *out, const uint16_t *a, uint32_t
 static inline int32_t *vec_put_bits(int32_t *out, uint64_t word, int32_t base) { return put_bits_plain(out, word, base); }
 
 static inline uint16_t *vec_put_positions(uint16_t *out, uint64_t word, uint16_t base) { return put_positions_plain(out, word, base); }
+
+/* Stores the columns of RUN_LANES runs; false, and nothing useful is stored, when one of them has more than one column. */
+enum { RUN_LANES = 4 };
+static inline bool vec_put_single_runs(int32_t *out, const int32_t *flips, vec shift)
+{
+    const int32x4x2_t apart = vld2q_s32(flips); /* begins, ends */
+    const uint32x4_t single = vceqq_s32(vaddq_s32(apart.val[0], vdupq_n_s32(1)), apart.val[1]);
+    if (vminvq_u32(single) == 0) return false;
+    vst1q_s32(out, vaddq_s32(apart.val[0], shift));
+    return true;
+}

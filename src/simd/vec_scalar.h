@@ -29,3 +29,10 @@ static inline size_t vec_count_below(const uint16_t *p, uint16_t key) { return *
 static inline int32_t *vec_put_bits(int32_t *out, uint64_t word, int32_t base) { return put_bits_plain(out, word, base); }
 
 static inline uint16_t *vec_put_positions(uint16_t *out, uint64_t word, uint16_t base) { return put_positions_plain(out, word, base); }
+
+enum { RUN_LANES = 1 };
+static inline bool vec_put_single_runs(int32_t *out, const int32_t *flips, vec shift)
+{
+    *out = flips[0] + shift;
+    return false;
+}
