@@ -40,7 +40,7 @@ test: ## build and run every test (PRESET=dev for the debug build)
 	@cmake --build --preset $(PRESET) --parallel $(JOBS)
 	@$(call ctest,$(PRESET))
 
-check-sanitizers: check-asan check-ubsan check-tsan ## every test under the address, undefined and thread sanitizers
+check-sanitizers: check-asan check-ubsan check-tsan ## every test under the address and undefined sanitizers, threads under theirs
 
 check-%:
 	@echo '==> $*'

@@ -16,10 +16,14 @@ static uint64_t bytes_of(const rmask *mask)
 
 static size_t num_too_large;
 
-/* Prints a mask that takes more than 5% more than it should: a test goes on after one, for the whole picture. */
-static void judge(const rmask *mask, uint64_t most)
+/* A structured mask given cell by cell ends within 5% of its formula. Where noise hides the structure, or it changes every few rows, the
+ * finder decides before it has seen all rows: it may be wrong about some, but not by much. */
+enum { EXACT_PERCENT = 5, GREEDY_PERCENT = 40 };
+
+/* Prints a mask that takes more than `percent` more than it should: a test goes on after one, for the whole picture. */
+static void judge(const rmask *mask, uint64_t most, uint64_t percent)
 {
-    if (bytes_of(mask) * 20 <= most * 21) return;
+    if (bytes_of(mask) * 100 <= most * (100 + percent)) return;
     print_error("%s: %llu bytes, %llu would do\n", noted(), (unsigned long long)bytes_of(mask), (unsigned long long)most);
     num_too_large++;
 }
@@ -112,7 +116,7 @@ static void cell_by_cell_costs_what_the_formula_costs(void **state)
             note("%s, %d x %d by %s", f->expression, f->grid.rows, f->grid.cols, way_name(way));
             rmask *by_cells = make(way, t, NULL, &random);
             check_equal(by_formula, by_cells, true);
-            judge(by_cells, bytes_of(by_formula));
+            judge(by_cells, bytes_of(by_formula), EXACT_PERCENT);
             rmask_release(by_cells);
         }
         rmask_release(by_formula);
@@ -190,7 +194,7 @@ static void nothing_costs_more_than_its_rows(void **state)
             uint64_t most = bytes_row_by_row(t);
             note("%s %d x %d", kind_name(kind), s.rows, s.cols);
             most += 128 + 7 + 4 * ((uint64_t)s.rows + 1); /* header, padding, directory */
-            judge(mask, most);
+            judge(mask, most, GREEDY_PERCENT);
             rmask_release(mask), twin_free(t);
         }
     check_judgement();
@@ -214,7 +218,7 @@ static void structure_below_noise(void **state)
             rmask *noisy = make_plain(t);
             uint64_t most = bytes_of(clean) + 2 * num_flips + 4 * (SIDE + 1) + 8;
             note("%s below noise", kinds[i]);
-            judge(noisy, most);
+            judge(noisy, most, GREEDY_PERCENT);
             rmask_release(clean), rmask_release(noisy);
             twin_free(t);
         }

@@ -159,6 +159,41 @@ static rmask_status build_and_go_on(const rmask_allocator *allocator, void *cont
     return first;
 }
 
+/* The same with calls in no order, which the builder may put off: a call that fails and a freeze that fails are made again. */
+static rmask_status build_in_no_order(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    hook *h = allocator->context;
+    rng random = rng_here();
+    rmask_builder *builder;
+    rmask *out = NULL;
+    twin *t = twin_create(p->a->rows, p->a->cols);
+    rmask_status first = rmask_builder_create(t->rows, t->cols, allocator, &builder, NULL), status = RMASK_OK;
+    for (int i = 0; i < 300 && first == RMASK_OK; i++) {
+        int32_t row = (int32_t)rng_below(&random, 3), begin = (int32_t)rng_between(&random, 0, t->cols);
+        int32_t end = (int32_t)rng_between(&random, begin, t->cols);
+        bool in = rng_chance(&random, 0.6);
+        rmask_status (*change)(rmask_builder *, int32_t, int32_t, int32_t, rmask_error *) =
+            in ? rmask_builder_add : rmask_builder_remove;
+        twin_put(t, row, begin, end, in);
+        status = change(builder, row, begin, end, NULL);
+        if (status == RMASK_OK) continue;
+        h->fail_at = 0;
+        expect_ok(change(builder, row, begin, end, test_error));
+        first = status;
+    }
+    if (builder && first == RMASK_OK) first = rmask_builder_freeze(builder, &out, NULL);
+    h->fail_at = 0;
+    rmask_release(out);
+    if (builder) {
+        expect_ok(rmask_builder_freeze(builder, &out, test_error));
+        check_rows_release(out, t);
+    }
+    rmask_builder_destroy(builder);
+    twin_free(t);
+    return first;
+}
+
 /* ---------------------------------------------------------------- functions of masks */
 
 /* Both masks live in the memory under test. */
@@ -267,6 +302,7 @@ static const struct {
     {"from_data", from_data},
     {"a builder", build},
     {"a builder that goes on", build_and_go_on},
+    {"a builder in no order", build_in_no_order},
     {"and, or, xor, and_not, not", combine_by_name},
     {"counts, overlap, equality, rows", ask},
     {"save and load", save_and_load},

@@ -30,16 +30,53 @@ static void list_long_row(row_sink *s, int32_t cols, const int32_t *list, size_t
     if (n % 2) put_range(s, COLUMNS, list[n - 1] + shift, cols);
 }
 
-enum { LONG_LIST = 16 };
+enum { LONG_LIST = 16, LONG_LISTS = 64, MAX_PART = 4096, MAX_PART_EXCEPTIONS = 256 };
 
+/* Lists a row whose strip has long lists of both kinds, columns crossed by diagonals: each kind by itself, and what is in one of them only.
+ * The exceptions, mostly crossings, count with the diagonals. False where some part is too long for that. */
+static bool list_crossed_row(row_sink *s, int32_t cols, rmask_boundaries strip, int32_t row, rmask_row_containers containers)
+{
+    enum { ROOM = MAX_PART + RMASK_MERGE_SLACK };
+    int32_t by_fixed[ROOM], by_sliding[ROOM], crossed[MAX_PART + MAX_PART_EXCEPTIONS + RMASK_MERGE_SLACK];
+    int32_t exceptions[MAX_PART_EXCEPTIONS];
+    rmask_container container = {.num_units = 0};
+    if (cols > RMASK_CHUNK_COLS) return false;
+    rmask_next_container(&containers, &container);
+    if (container.is_bitset || container.num_units > MAX_PART_EXCEPTIONS) return false;
+    row_sink fixed = {.simd = s->simd, .out = by_fixed, .limit = by_fixed + MAX_PART};
+    row_sink sliding = {.simd = s->simd, .out = by_sliding, .limit = by_sliding + MAX_PART};
+    list_long_row(&fixed, cols, strip.fixed, strip.num_fixed, 0);
+    list_long_row(&sliding, cols, strip.sliding, strip.num_sliding, row);
+    const size_t room = (size_t)(s->limit - s->out);
+    if (fixed.overflow || sliding.overflow || room < fixed.count + sliding.count + container.num_units + RMASK_MERGE_SLACK) return false;
+
+    const int32_t *diagonals = by_sliding;
+    size_t num_diagonals = sliding.count;
+    for (int i = 0; i < RMASK_MERGE_SLACK; i++) by_fixed[fixed.count + (size_t)i] = by_sliding[sliding.count + (size_t)i] = INT32_MAX;
+    if (container.num_units) {
+        s->simd->widen(exceptions, exceptions + MAX_PART_EXCEPTIONS, container.units, container.num_units, 0);
+        num_diagonals = s->simd->merge(crossed, by_sliding, sliding.count, exceptions, container.num_units);
+        diagonals = crossed;
+    }
+    const size_t n = s->simd->merge(s->out, by_fixed, fixed.count, diagonals, num_diagonals);
+    s->out += n;
+    s->count += n;
+    return true;
+}
+
+/* The ways to list a row, by its strip's lists. */
 ALWAYS_INLINE void list_row(row_sink *s, int32_t cols, rmask_boundaries strip, int32_t row, rmask_row_containers containers)
 {
-    if (strip.num_fixed + strip.num_sliding >= LONG_LIST && containers.left == 0 && (!strip.num_fixed || !strip.num_sliding)) {
-        if (strip.num_fixed)
-            list_long_row(s, cols, strip.fixed, strip.num_fixed, 0);
-        else
+    if (strip.num_fixed + strip.num_sliding >= LONG_LIST) {
+        if (containers.left == 0 && strip.num_fixed == 0) {
             list_long_row(s, cols, strip.sliding, strip.num_sliding, row);
-        return;
+            return;
+        }
+        if (containers.left == 0 && strip.num_sliding == 0) {
+            list_long_row(s, cols, strip.fixed, strip.num_fixed, 0);
+            return;
+        }
+        if (strip.num_fixed + strip.num_sliding >= LONG_LISTS && list_crossed_row(s, cols, strip, row, containers)) return;
     }
     walk_row(s, COLUMNS, cols, rmask_flips_of(strip, row), containers);
 }

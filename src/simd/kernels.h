@@ -63,6 +63,30 @@ static int32_t *runs(int32_t *out, const int32_t *limit, const int32_t *flips, s
     return out;
 }
 
+/* Between two entries of the short list the long one is copied by whole vectors, of which only the smaller entries count. */
+static size_t merge(int32_t *out, const int32_t *a, size_t num_a, const int32_t *b, size_t num_b)
+{
+    const int32_t *const start = out, *const end_a = a + num_a;
+    for (size_t j = 0; j < num_b; j++) {
+        const int32_t key = b[j];
+        size_t smaller;
+        do {
+            const vec values = vec_load(a);
+            smaller = vec_count_less(values, key);
+            vec_store(out, values);
+            a += smaller;
+            out += smaller;
+        } while (smaller == LANES);
+        if (*a == key)
+            a++;
+        else
+            *out++ = key;
+    }
+    const size_t rest = (size_t)(end_a - a);
+    memcpy(out, a, rest * sizeof *out);
+    return (size_t)(out - start) + rest;
+}
+
 /* 64 bits of a bitset whose last unit is at `end_unit`. */
 static inline uint64_t load_word(const uint16_t *units, uint32_t unit, uint32_t end_unit)
 {
@@ -196,5 +220,5 @@ static size_t positions(uint16_t *out, const uint16_t *units, size_t num_units)
 #define TIER_STRING(tier) TIER_STRING_(tier)
 #define TIER_STRING_(tier) #tier
 
-const rmask_simd TIER_NAME(TIER) = {TIER_STRING(TIER), iota, widen, runs, bits, lower_bound, intersect, flips, combine,
+const rmask_simd TIER_NAME(TIER) = {TIER_STRING(TIER), iota, widen, runs, merge, bits, lower_bound, intersect, flips, combine,
                                     popcount,          positions};

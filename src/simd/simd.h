@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { RMASK_MERGE_SLACK = 16 };
+
 /* Writers return the end of what they wrote. The caller has checked that it lies at or before `limit`; up to `limit` they may
  * also scribble past it, so that whole vectors can be stored. */
 typedef struct rmask_simd {
@@ -21,6 +23,10 @@ typedef struct rmask_simd {
 
     /* The columns of runs given as flips, shifted: n is even, entries 2 i and 2 i + 1 begin and end run i. Made for single columns. */
     int32_t *(*runs)(int32_t *out, const int32_t *limit, const int32_t *flips, size_t n, int32_t shift);
+
+    /* The columns in just one of two ascending lists, a long one and a short one; returns their number. Behind `a` stand
+     * RMASK_MERGE_SLACK entries of INT32_MAX, and `out` has room for both lists and as many more. */
+    size_t (*merge)(int32_t *out, const int32_t *a, size_t num_a, const int32_t *b, size_t num_b);
 
     /* base + i for every bit i in [begin, end) of a bitset that is set, or that is clear where `invert` is 0xffff. */
     int32_t *(*bits)(int32_t *out, const int32_t *limit, const uint16_t *units, uint32_t begin, uint32_t end, uint16_t invert,

@@ -115,3 +115,8 @@ static inline bool vec_put_single_runs(int32_t *out, const int32_t *flips, vec s
     _mm_storeu_si128((__m128i *)out, _mm_add_epi32(begins, _mm256_castsi256_si128(shift)));
     return true;
 }
+
+static inline size_t vec_count_less(vec a, int32_t key)
+{
+    return (size_t)__builtin_popcount(vec_mask(_mm256_cmpgt_epi32(_mm256_set1_epi32(key), a)));
+}

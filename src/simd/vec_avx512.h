@@ -97,3 +97,8 @@ static inline bool vec_put_single_runs(int32_t *out, const int32_t *flips, vec s
     _mm256_storeu_si256((__m256i *)out, _mm256_add_epi32(begins, _mm512_castsi512_si256(shift)));
     return true;
 }
+
+static inline size_t vec_count_less(vec a, int32_t key)
+{
+    return (size_t)__builtin_popcount(_mm512_cmplt_epi32_mask(a, _mm512_set1_epi32(key)));
+}

@@ -93,3 +93,5 @@ static inline bool vec_put_single_runs(int32_t *out, const int32_t *flips, vec s
     vst1q_s32(out, vaddq_s32(apart.val[0], shift));
     return true;
 }
+
+static inline size_t vec_count_less(vec a, int32_t key) { return vaddvq_u32(vshrq_n_u32(vcltq_s32(a, vdupq_n_s32(key)), 31)); }

@@ -36,3 +36,5 @@ static inline bool vec_put_single_runs(int32_t *out, const int32_t *flips, vec s
     *out = flips[0] + shift;
     return false;
 }
+
+static inline size_t vec_count_less(vec a, int32_t key) { return a < key; }
