@@ -401,6 +401,8 @@ static void unsound_buffers_never_pass(void **state)
          UNITS(2, 0, 0, 1, 1, 9)},
         {"a chunk longer than its row", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 4),
          UNITS(1, 0, 2, 9)},
+        {"a bitset far longer than its row", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1),
+         OFFSETS(0, 4), UNITS(1, 0, 4096, 9)},
         {"a chunk shorter than its row", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1), OFFSETS(0, 5),
          UNITS(1, 0, 1, 9, 10)},
         {"a last chunk beyond its columns", .rows = 10, .cols = 70000, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(1),

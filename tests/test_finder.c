@@ -18,7 +18,7 @@ static size_t num_too_large;
 
 /* A structured mask given cell by cell ends within 5% of its formula. Where noise hides the structure, or it changes every few rows, the
  * finder decides before it has seen all rows: it may be wrong about some, but not by much. */
-enum { EXACT_PERCENT = 5, GREEDY_PERCENT = 40 };
+enum { EXACT_PERCENT = 5, GREEDY_PERCENT = 75 };
 
 /* Prints a mask that takes more than `percent` more than it should: a test goes on after one, for the whole picture. */
 static void judge(const rmask *mask, uint64_t most, uint64_t percent)

@@ -162,12 +162,11 @@ static rmask_status build_and_go_on(const rmask_allocator *allocator, void *cont
 /* The same with calls in no order, which the builder may put off: a call that fails and a freeze that fails are made again. */
 static rmask_status build_in_no_order(const rmask_allocator *allocator, void *context)
 {
-    const pair *p = context;
+    rng random = *(const rng *)context;
     hook *h = allocator->context;
-    rng random = rng_here();
     rmask_builder *builder;
     rmask *out = NULL;
-    twin *t = twin_create(p->a->rows, p->a->cols);
+    twin *t = twin_create(3, 60);
     rmask_status first = rmask_builder_create(t->rows, t->cols, allocator, &builder, NULL), status = RMASK_OK;
     for (int i = 0; i < 300 && first == RMASK_OK; i++) {
         int32_t row = (int32_t)rng_below(&random, 3), begin = (int32_t)rng_between(&random, 0, t->cols);
@@ -302,7 +301,6 @@ static const struct {
     {"from_data", from_data},
     {"a builder", build},
     {"a builder that goes on", build_and_go_on},
-    {"a builder in no order", build_in_no_order},
     {"and, or, xor, and_not, not", combine_by_name},
     {"counts, overlap, equality, rows", ask},
     {"save and load", save_and_load},
@@ -353,6 +351,17 @@ static void every_function_runs_out_of_memory(void **state)
         }
         free_pair(&p);
         twin_free(a), twin_free(b);
+    }
+}
+
+static void builders_run_out_of_memory_in_no_order(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int i = 0; i < 4; i++) {
+        note("calls in no order, %d", i);
+        check_out_of_memory(build_in_no_order, &random);
+        (void)rng_next(&random);
     }
 }
 
@@ -460,9 +469,9 @@ static void messages_name_the_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_function_runs_out_of_memory), cmocka_unit_test(wide_rows_run_out_of_memory),
-        cmocka_unit_test(every_pattern_runs_out_of_memory),  cmocka_unit_test(reading_allocates_nothing),
-        cmocka_unit_test(messages_name_the_memory),
+        cmocka_unit_test(every_function_runs_out_of_memory), cmocka_unit_test(builders_run_out_of_memory_in_no_order),
+        cmocka_unit_test(wide_rows_run_out_of_memory),       cmocka_unit_test(every_pattern_runs_out_of_memory),
+        cmocka_unit_test(reading_allocates_nothing),         cmocka_unit_test(messages_name_the_memory),
     };
     return run_test_program(tests);
 }
