@@ -34,17 +34,3 @@ rmask_exception_walk rmask_walk_exceptions(const rmask *mask, int32_t row)
 {
     return (rmask_exception_walk){mask, rmask_directory_find(mask, row)};
 }
-
-int32_t rmask_walk_row(rmask_exception_walk *walk)
-{
-    const rmask *mask = walk->mask;
-    const uint32_t n = mask->num_directory_rows;
-    while (walk->index < n && mask->directory_offsets[walk->index] == mask->directory_offsets[walk->index + 1]) walk->index++;
-    return walk->index < n ? rmask_directory_row(mask, walk->index) : mask->rows;
-}
-
-rmask_row_containers rmask_walk_take(rmask_exception_walk *walk)
-{
-    const uint32_t *offsets = walk->mask->directory_offsets + walk->index++;
-    return rmask_containers_at(walk->mask, offsets[0], offsets[1]);
-}

@@ -89,6 +89,8 @@ static inline rmask_row_containers rmask_containers_of(const rmask *mask, int32_
     const uint32_t i = rmask_directory_find(mask, row);
     if (i == mask->num_directory_rows || rmask_directory_row(mask, i) != row) return none;
     const uint32_t begin = mask->directory_offsets[i], end = mask->directory_offsets[i + 1];
+    for (uint32_t line = begin; line < end && line < begin + 256; line += 32) /* rows are read in any order: fetch it all at once */
+        __builtin_prefetch(mask->containers + line);
     return begin < end ? rmask_containers_at(mask, begin, end) : none;
 }
 
@@ -130,9 +132,19 @@ typedef struct rmask_exception_walk {
 rmask_exception_walk rmask_walk_exceptions(const rmask *mask, int32_t row);
 
 /* The row the walk stands at, or rmask_rows(mask) at its end. Skips rows without exceptions. */
-int32_t rmask_walk_row(rmask_exception_walk *walk);
+static inline int32_t rmask_walk_row(rmask_exception_walk *walk)
+{
+    const rmask *mask = walk->mask;
+    const uint32_t n = mask->num_directory_rows;
+    while (walk->index < n && mask->directory_offsets[walk->index] == mask->directory_offsets[walk->index + 1]) walk->index++;
+    return walk->index < n ? rmask_directory_row(mask, walk->index) : mask->rows;
+}
 
 /* The containers of the row the walk stands at; moves on to the next. Only when rmask_walk_row was in range. */
-rmask_row_containers rmask_walk_take(rmask_exception_walk *walk);
+static inline rmask_row_containers rmask_walk_take(rmask_exception_walk *walk)
+{
+    const uint32_t *offsets = walk->mask->directory_offsets + walk->index++;
+    return rmask_containers_at(walk->mask, offsets[0], offsets[1]);
+}
 
 #endif
