@@ -60,6 +60,8 @@ test-arm: ## cross-compile for 64-bit Arm and run the C tests under an emulator 
 
 install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	cmake --install build --prefix $(PREFIX)
+	@# Only now does the loader know the new library.
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
 format: ## clang-format every source file
 	@scripts/setup.sh format

@@ -19,7 +19,7 @@ enum { WINDOW_LONGER = 7 };
 
 static FILE *open_text(char **text)
 {
-    size_t length;
+    static size_t length; /* the stream keeps its address; nobody reads it */
     FILE *out = open_memstream(text, &length);
     if (out == NULL)
         cli_die(CLI_FAILED, "out of memory");

@@ -141,6 +141,7 @@ static void write_file(const char *path, const void *data, size_t num_bytes)
         int reason = errno;
         if (file != NULL)
             remove(part);
+        free(part);
         cli_die(CLI_FAILED, "cannot write %s: %s", path, strerror(reason));
     }
     free(part);
