@@ -251,7 +251,7 @@ static void structured_results_are_small(void **state)
 static void results_forget_how_they_were_made(void **state)
 {
     (void)state;
-    rng random = rng_here();
+    rng random = rng_fixed();
     for (int kind = 0; kind < NUM_KINDS; kind++) {
         twin *ta = generate(kind, 60, 90, &random), *tb = generate_any(60, 90, &random);
         rmask *a = make_plain(ta), *b = make_plain(tb), * or = combined(a, b, RMASK_OR), *back = combined(a, or, RMASK_AND);
@@ -262,6 +262,29 @@ static void results_forget_how_they_were_made(void **state)
         rmask_release(a), rmask_release(b), rmask_release(or), rmask_release(back);
         twin_free(ta), twin_free(tb);
     }
+}
+
+/* Whatever is combined, the result is not larger than both masks and a dense one together. */
+static void results_stay_in_proportion(void **state)
+{
+    (void)state;
+    enum { ROWS = 150, COLS = 220 };
+    const uint64_t dense = ROWS * ((COLS + 15) / 16 * 2 + 4), fixed = 256;
+    rng random = rng_here();
+    for (int kind = 0; kind < NUM_KINDS; kind++)
+        for (int other = 0; other < NUM_KINDS; other++) {
+            twin *ta = generate(kind, ROWS, COLS, &random), *tb = generate(other, ROWS, COLS, &random);
+            rmask *a = make_plain(ta), *b = make_plain(tb);
+            for (int function = 0; function < 16; function++) {
+                rmask *result = combined(a, b, function);
+                note("function %d of %s and %s", function, kind_name(kind), kind_name(other));
+                expect(bytes_of(result) <= bytes_of(a) + bytes_of(b) + dense + fixed, "%llu bytes of %llu and %llu",
+                       (unsigned long long)bytes_of(result), (unsigned long long)bytes_of(a), (unsigned long long)bytes_of(b));
+                rmask_release(result);
+            }
+            rmask_release(a), rmask_release(b);
+            twin_free(ta), twin_free(tb);
+        }
 }
 
 /* ---------------------------------------------------------------- bad input */
@@ -321,6 +344,7 @@ int main(void)
         cmocka_unit_test(names_and_laws),
         cmocka_unit_test(structured_results_are_small),
         cmocka_unit_test(results_forget_how_they_were_made),
+        cmocka_unit_test(results_stay_in_proportion),
         cmocka_unit_test(grids_that_differ),
         cmocka_unit_test(functions_that_do_not_exist),
     };

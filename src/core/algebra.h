@@ -8,9 +8,9 @@
 #include "core/inversion.h"
 
 
-/* Puts the strips of function(a, b) into the draft. Where cutting them exactly would cost more than the few cells in which fixed
- * boundaries of one mask meet sliding ones of the other, those cells (row << 32 | col, ascending) go to `crossings`: there the strips
- * in the draft are wrong, and they have to become exceptions. */
+/* Puts the strips of function(a, b) into the draft. Where exact strips would cost more than a few wrong cells, those cells (row << 32 |
+ * col, ascending) go to `crossings`: there the strips in the draft are wrong, and they have to become exceptions. Mostly they are
+ * where fixed boundaries of one mask meet sliding ones of the other. */
 rmask_status rmask_combine_strips(rmask_draft *draft, const rmask *a, const rmask *b, unsigned function, rmask_u64_vec *crossings);
 
 /* Where the strips of two rows have the memberships s1 and s2, function(full memberships) differs from function(s1, s2) just where

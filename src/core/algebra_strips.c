@@ -9,7 +9,15 @@
  *
  * Long lists meet too often for that. Over GF(2) let F and D be the parities of the fixed and of the sliding boundaries of a mask.
  * With S = F ^ D every function is f(S1, S2) = f(F1, F2) ^ f(D1, D2) ^ f(0, 0) ^ c (F1 D2 ^ D1 F2), where c is the coefficient of the
- * product. The first three terms are plain lists; the last is the crossings, which become exceptions where that is smaller. */
+ * product. The first three terms are plain lists; the last is the crossings, which become exceptions where they are few.
+ *
+ * There is another way. Any of the eight functions without a product can stand for f, with strips that need no cuts, when the cells with
+ * the pairs of memberships for which the two differ become exceptions. How many cells have each pair follows from |S1|, |S2| and
+ * |S1 ^ S2|, by arithmetic. With a product one pair is enough; and where long lists would be copied strip by strip, the function that
+ * leaves the longer list as it is may be better even without one.
+ *
+ * What cuts cost is known only when they have been made, as it depends on what their lists share; so they are made on trial, up to the
+ * cost of the best other way. */
 #include "core/algebra.h"
 #include "core/mask.h"
 #include "core/sort.h"
@@ -20,6 +28,7 @@ typedef struct rows_pair {
     rmask_draft *draft;
     unsigned function;
     rmask_boundaries a, b;
+    bool a_goes_on, b_goes_on; /* the strip began above row_begin: its lists are in the draft, most likely */
     int32_t row_begin, row_end, cols;
     rmask_int32_vec fixed, sliding; /* the lists being made */
     rmask_int32_vec cuts;
@@ -108,8 +117,13 @@ static int compare_int32(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static uint64_t strip_bytes(const rmask_draft *draft)
+{
+    return draft->strips.len * sizeof(rmask_strip) + (draft->fixed.values.len + draft->sliding.values.len) * sizeof(int32_t);
+}
 
-static rmask_status cut_rows(rows_pair *pair, uint64_t num_cuts)
+/* Makes the strips between cuts. Stops when they cost more than `most_bytes`; `done` says whether it came to the end. */
+static rmask_status cut_rows(rows_pair *pair, uint64_t num_cuts, uint64_t most_bytes, bool *done)
 {
     pair->cuts.len = 0;
     if (num_cuts > INT32_MAX || !rmask_vec_reserve(allocator_of(pair), &pair->cuts, num_cuts + 1)) return RMASK_ERR_NOMEM;
@@ -117,9 +131,37 @@ static rmask_status cut_rows(rows_pair *pair, uint64_t num_cuts)
     find_cuts(pair, pair->a, pair->b, &pair->cuts);
     find_cuts(pair, pair->b, pair->a, &pair->cuts);
     if (pair->cuts.len > 2) qsort(pair->cuts.at, pair->cuts.len, sizeof *pair->cuts.at, compare_int32);
-    for (size_t i = 0; i < pair->cuts.len; i++)
-        if (i == 0 || pair->cuts.at[i] != pair->cuts.at[i - 1]) RMASK_TRY(put_cut_rows(pair, pair->cuts.at[i]));
+    *done = true;
+    for (size_t i = 0; i < pair->cuts.len && *done; i++) {
+        if (i > 0 && pair->cuts.at[i] == pair->cuts.at[i - 1]) continue;
+        RMASK_TRY(put_cut_rows(pair, pair->cuts.at[i]));
+        *done = strip_bytes(pair->draft) <= most_bytes;
+    }
     return RMASK_OK;
+}
+
+/* The strips of a trial, put into the draft that it was for. */
+static rmask_status take_trial(rmask_draft *draft, const rmask_draft *trial, int32_t row_begin)
+{
+    for (size_t i = 0; i < trial->strips.len; i++) {
+        const rmask_strip *strip = &trial->strips.at[i];
+        if (i + 1 < trial->strips.len && strip[1].row_begin <= (uint32_t)row_begin) continue; /* rows before the trial's */
+        const int32_t begin = strip->row_begin > (uint32_t)row_begin ? (int32_t)strip->row_begin : row_begin;
+        RMASK_TRY(rmask_draft_strip(draft, begin, rmask_draft_boundaries(trial, strip)));
+    }
+    return RMASK_OK;
+}
+
+static rmask_status try_cuts(rows_pair *pair, uint64_t num_cuts, uint64_t most_bytes, bool *done)
+{
+    rmask_draft trial, *const draft = pair->draft;
+    rmask_draft_init(&trial, draft->rows, draft->cols, &draft->allocator);
+    pair->draft = &trial;
+    rmask_status status = cut_rows(pair, num_cuts, most_bytes, done);
+    pair->draft = draft;
+    if (!status && *done) status = take_trial(draft, &trial, pair->row_begin);
+    rmask_draft_discard(&trial);
+    return status;
 }
 
 /* ---------------------------------------------------------------- crossings */
@@ -188,31 +230,142 @@ static rmask_status sort_crossings(const rows_pair *pair, size_t begin)
     return RMASK_OK;
 }
 
+/* ---------------------------------------------------------------- functions that stand for another */
+
+/* How many cells have each pair of memberships: entry 2 * a + b. */
+static rmask_status count_memberships(rows_pair *pair, uint64_t counts[4])
+{
+    if (!reserve_lists(pair)) return RMASK_ERR_NOMEM;
+    const rmask_boundaries *a = &pair->a, *b = &pair->b;
+    const rmask_boundaries either = {
+        pair->fixed.at, rmask_combine_lists(pair->fixed.at, RMASK_XOR, a->fixed, a->num_fixed, b->fixed, b->num_fixed),
+        pair->sliding.at, rmask_combine_lists(pair->sliding.at, RMASK_XOR, a->sliding, a->num_sliding, b->sliding, b->num_sliding)};
+    const uint64_t in_a = rmask_strip_count(*a, pair->row_begin, pair->row_end, pair->cols);
+    const uint64_t in_b = rmask_strip_count(*b, pair->row_begin, pair->row_end, pair->cols);
+    const uint64_t in_one = rmask_strip_count(either, pair->row_begin, pair->row_end, pair->cols);
+    counts[3] = (in_a + in_b - in_one) / 2;
+    counts[2] = in_a - counts[3];
+    counts[1] = in_b - counts[3];
+    counts[0] = (uint64_t)(pair->row_end - pair->row_begin) * (uint64_t)pair->cols - in_one - counts[3];
+    return RMASK_OK;
+}
+
+/* Appends, of the columns [begin, end) of a row, those whose membership is wanted: bit 0 for false, bit 1 for true. There is room. */
+static void put_members(const rows_pair *pair, int32_t row, int32_t begin, int32_t end, rmask_flips *flips, unsigned wanted)
+{
+    bool inside;
+    int32_t stop;
+    if (wanted == 0) return;
+    if (begin > flips->at) rmask_flips_seek(flips, begin);
+    while (rmask_next_segment(flips, end, &begin, &stop, &inside))
+        for (int32_t col = begin; col < stop && (wanted >> inside & 1); col++)
+            rmask_vec_put(pair->crossings, (uint64_t)row << 32 | (uint32_t)col);
+}
+
+/* The strips of a function without a product, and the `num_cells` cells where it is wrong. */
+static rmask_status put_stand_in(rows_pair *pair, unsigned stand_in, uint64_t num_cells)
+{
+    const unsigned function = pair->function, wrong = function ^ stand_in;
+    if (!rmask_vec_reserve(allocator_of(pair), pair->crossings, num_cells)) return RMASK_ERR_NOMEM;
+    for (int32_t row = pair->row_begin; row < pair->row_end && num_cells > 0; row++) {
+        rmask_flips a = rmask_flips_of(pair->a, row), b = rmask_flips_of(pair->b, row);
+        int32_t begin, end;
+        bool inside;
+        while (rmask_next_segment(&a, pair->cols, &begin, &end, &inside))
+            put_members(pair, row, begin, end, &b, wrong >> (2 * inside) & 3);
+    }
+    pair->function = stand_in;
+    const rmask_status status = put_uncut_rows(pair);
+    pair->function = function;
+    return status;
+}
+
 /* ---------------------------------------------------------------- choosing */
 
 /* Bytes of a strip whose lists share most of their entries with its neighbours'. */
 enum { STRIP_BYTES = sizeof(rmask_strip) + 2 * sizeof(int32_t) };
 
+/* Strips that cost so little in all and for a row, whatever their lists share, that no other way is looked for. */
+enum { FEW_BYTES = 512, FEW_BYTES_A_ROW = 16 };
+
+static bool has_product(unsigned function) { return (function ^ function >> 1 ^ function >> 2 ^ function >> 3) & 1; }
+
+static uint64_t list_bytes(rmask_boundaries strip) { return (strip.num_fixed + strip.num_sliding) * sizeof(int32_t); }
+
+/* More cells than this are not worth their list, which takes 8 bytes a cell for the time being. */
+enum { MANY_CELLS = 1 << 26 };
+
+static uint64_t exception_bytes(const rows_pair *pair, uint64_t cells)
+{
+    if (cells > MANY_CELLS) return sizeof(uint64_t) * cells;
+    const uint64_t rows = (uint64_t)(pair->row_end - pair->row_begin), bitset_bytes = rows * (((uint64_t)pair->cols + 15) / 16 * 2);
+    return (2 * cells < bitset_bytes ? 2 * cells : bitset_bytes) + (2 * cells < rows ? 8 * cells : 4 * rows);
+}
+
+/* The lists of a function without a product: those of one mask may be in the draft already, those of both are new. */
+static uint64_t stand_in_bytes(const rows_pair *pair, unsigned stand_in)
+{
+    const bool needs_a = ((stand_in >> 2) ^ stand_in) & 1, needs_b = ((stand_in >> 1) ^ stand_in) & 1;
+    const uint64_t bytes_a = pair->a_goes_on && !needs_b ? 0 : list_bytes(pair->a);
+    const uint64_t bytes_b = pair->b_goes_on && !needs_a ? 0 : list_bytes(pair->b);
+    return (needs_a ? bytes_a : 0) + (needs_b ? bytes_b : 0);
+}
+
+/* A way to put the strips of these rows. */
+typedef struct way {
+    unsigned stand_in; /* CROSSINGS for the crossings */
+    uint64_t cells, bytes;
+} way;
+
+enum { CROSSINGS = 16 };
+
+/* The cheapest way without cuts. */
+static rmask_status find_way(rows_pair *pair, way *best)
+{
+    uint64_t memberships[4];
+    RMASK_TRY(count_memberships(pair, memberships));
+    *best = (way){.bytes = UINT64_MAX};
+    if (has_product(pair->function)) {
+        const uint64_t cells = count_crossings(pair, pair->a, pair->b) + count_crossings(pair, pair->b, pair->a);
+        *best = (way){CROSSINGS, cells, exception_bytes(pair, cells) + list_bytes(pair->a) + list_bytes(pair->b)};
+    }
+    for (unsigned stand_in = 0; stand_in < 16; stand_in++) {
+        if (has_product(stand_in)) continue;
+        uint64_t cells = 0;
+        for (unsigned i = 0; i < 4; i++) cells += (pair->function ^ stand_in) >> i & 1 ? memberships[i] : 0;
+        const uint64_t bytes = exception_bytes(pair, cells) + stand_in_bytes(pair, stand_in);
+        if (bytes < best->bytes) *best = (way){stand_in, cells, bytes};
+    }
+    return RMASK_OK;
+}
+
+static rmask_status put_crossed_rows(rows_pair *pair, uint64_t num_cells)
+{
+    const size_t begin = pair->crossings->len;
+    if (!rmask_vec_reserve(allocator_of(pair), pair->crossings, num_cells)) return RMASK_ERR_NOMEM;
+    put_crossings(pair, pair->a, pair->b);
+    put_crossings(pair, pair->b, pair->a);
+    RMASK_TRY(sort_crossings(pair, begin));
+    return put_uncut_rows(pair);
+}
+
 static rmask_status combine_rows(rows_pair *pair)
 {
-    const unsigned f = pair->function;
-    const bool has_product = (f ^ f >> 1 ^ f >> 2 ^ f >> 3) & 1;
-    if (!has_product) return put_uncut_rows(pair);
-    const uint64_t num_cuts = find_cuts(pair, pair->a, pair->b, NULL) + find_cuts(pair, pair->b, pair->a, NULL);
-    if (num_cuts > 4) {
-        const uint64_t cells = count_crossings(pair, pair->a, pair->b) + count_crossings(pair, pair->b, pair->a);
-        const uint64_t rows = (uint64_t)(pair->row_end - pair->row_begin);
-        const uint64_t directory_bytes = 2 * cells < rows ? 8 * cells : 4 * rows;
-        if (2 * cells + directory_bytes < num_cuts * STRIP_BYTES) {
-            const size_t begin = pair->crossings->len;
-            if (!rmask_vec_reserve(allocator_of(pair), pair->crossings, cells)) return RMASK_ERR_NOMEM;
-            put_crossings(pair, pair->a, pair->b);
-            put_crossings(pair, pair->b, pair->a);
-            RMASK_TRY(sort_crossings(pair, begin));
-            return put_uncut_rows(pair);
-        }
+    bool done;
+    const bool product = has_product(pair->function);
+    const uint64_t num_cuts = product ? find_cuts(pair, pair->a, pair->b, NULL) + find_cuts(pair, pair->b, pair->a, NULL) : 0;
+    const uint64_t rows = (uint64_t)(pair->row_end - pair->row_begin);
+    const uint64_t most_bytes = (num_cuts + 1) * (sizeof(rmask_strip) + list_bytes(pair->a) + list_bytes(pair->b));
+    if (most_bytes <= FEW_BYTES && most_bytes <= rows * FEW_BYTES_A_ROW)
+        return product ? cut_rows(pair, num_cuts, UINT64_MAX, &done) : put_uncut_rows(pair);
+
+    way best;
+    RMASK_TRY(find_way(pair, &best));
+    if (product && num_cuts * STRIP_BYTES <= best.bytes) {
+        RMASK_TRY(try_cuts(pair, num_cuts, sizeof(rmask_strip) + best.bytes, &done));
+        if (done) return RMASK_OK;
     }
-    return cut_rows(pair, num_cuts);
+    return best.stand_in == CROSSINGS ? put_crossed_rows(pair, best.cells) : put_stand_in(pair, best.stand_in, best.cells);
 }
 
 rmask_status rmask_combine_strips(rmask_draft *draft, const rmask *a, const rmask *b, unsigned function, rmask_u64_vec *crossings)
@@ -226,6 +379,8 @@ rmask_status rmask_combine_strips(rmask_draft *draft, const rmask *a, const rmas
         pair.b = rmask_boundaries_of(b, strip_b);
         pair.row_begin = row;
         pair.row_end = end_a < end_b ? end_a : end_b;
+        pair.a_goes_on = strip_a->row_begin < (uint32_t)row;
+        pair.b_goes_on = strip_b->row_begin < (uint32_t)row;
         status = combine_rows(&pair);
         strip_a += end_a == pair.row_end;
         strip_b += end_b == pair.row_end;

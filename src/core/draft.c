@@ -15,8 +15,8 @@ void rmask_draft_discard(rmask_draft *draft)
 {
     const rmask_allocator *allocator = &draft->allocator;
     rmask_vec_free(allocator, &draft->strips);
-    rmask_vec_free(allocator, &draft->fixed);
-    rmask_vec_free(allocator, &draft->sliding);
+    rmask_vec_free(allocator, &draft->fixed.values);
+    rmask_vec_free(allocator, &draft->sliding.values);
     rmask_vec_free(allocator, &draft->exception_rows);
     rmask_vec_free(allocator, &draft->exception_ends);
     rmask_vec_free(allocator, &draft->containers);
@@ -47,34 +47,53 @@ static size_t normalise(int32_t *out, const int32_t *list, size_t n, int64_t fir
     return len;
 }
 
-/* Puts an ascending list into a pool, sharing what it can with the ascending list at the pool's end: the same list, a part of it, or
- * one that begins inside it and goes on. So lists that grow, shrink or move on with the rows cost what is new in them. */
-static rmask_status intern(const rmask_allocator *allocator, rmask_int32_vec *pool, size_t *tail, const int32_t *list, size_t n,
-                           uint32_t *begin)
+/* Where a list begins in one of the pool's remembered lists, and how much of it stands there. Only the last list can grow, so in the
+ * others all of it must. */
+static bool find_shared(const rmask_pool *pool, const int32_t *list, size_t n, size_t *begin, size_t *shared)
 {
+    size_t end = pool->values.len;
+    for (size_t i = pool->num_lists; i-- > 0; end = pool->begins[i]) {
+        const size_t list_begin = pool->begins[i];
+        const size_t after = rmask_upper_bound(pool->values.at + list_begin, end - list_begin, list[0]);
+        if (after == 0 || pool->values.at[list_begin + after - 1] != list[0]) continue;
+        *begin = list_begin + after - 1;
+        *shared = end - *begin < n ? end - *begin : n;
+        if (*shared < n && end < pool->values.len) continue;
+        if (memcmp(pool->values.at + *begin, list, *shared * sizeof *list) == 0) return true;
+    }
+    return false;
+}
+
+/* Puts an ascending list into a pool, sharing what it can: the same list, a part of it, or the last one's end, from where it goes on.
+ * So lists that grow, shrink, move on or alternate with the rows cost what is new in them. */
+static rmask_status intern(const rmask_allocator *allocator, rmask_pool *pool, const int32_t *list, size_t n, uint32_t *begin)
+{
+    size_t at = pool->values.len, shared = 0;
     *begin = 0;
     if (n == 0) return RMASK_OK;
-    const size_t tail_len = pool->len - *tail;
-    const size_t after = rmask_upper_bound(pool->at + *tail, tail_len, list[0]);
-    size_t shared = 0;
-    if (after > 0 && pool->at[*tail + after - 1] == list[0]) {
-        shared = tail_len - (after - 1) < n ? tail_len - (after - 1) : n;
-        if (memcmp(pool->at + *tail + after - 1, list, shared * sizeof *list) != 0) shared = 0;
+    if (pool->values.len + n > UINT32_MAX) return RMASK_ERR_LIMIT;
+    const bool found = find_shared(pool, list, n, &at, &shared);
+    if (!found) {
+        at = pool->values.len;
+        shared = 0;
     }
-    if (shared == 0) *tail = pool->len;
-    if (pool->len + n > UINT32_MAX) return RMASK_ERR_LIMIT;
-    if (!rmask_vec_reserve(allocator, pool, n - shared)) return RMASK_ERR_NOMEM;
-    *begin = (uint32_t)(shared ? *tail + after - 1 : pool->len);
-    if (n > shared) memcpy(pool->at + pool->len, list + shared, (n - shared) * sizeof *list);
-    pool->len += n - shared;
+    if (!rmask_vec_reserve(allocator, &pool->values, n - shared)) return RMASK_ERR_NOMEM;
+    if (!found) {
+        if (pool->num_lists == RMASK_RECENT_LISTS)
+            memmove(pool->begins, pool->begins + 1, --pool->num_lists * sizeof *pool->begins);
+        pool->begins[pool->num_lists++] = at;
+    }
+    if (n > shared) memcpy(pool->values.at + pool->values.len, list + shared, (n - shared) * sizeof *list);
+    pool->values.len += n - shared;
+    *begin = (uint32_t)at;
     return RMASK_OK;
 }
 
 /* ---------------------------------------------------------------- strips */
 
-static rmask_boundaries boundaries_of(const rmask_draft *draft, const rmask_strip *strip)
+rmask_boundaries rmask_draft_boundaries(const rmask_draft *draft, const rmask_strip *strip)
 {
-    return (rmask_boundaries){draft->fixed.at + strip->fixed_begin, strip->num_fixed, draft->sliding.at + strip->sliding_begin,
+    return (rmask_boundaries){draft->fixed.values.at + strip->fixed_begin, strip->num_fixed, draft->sliding.values.at + strip->sliding_begin,
                               strip->num_sliding};
 }
 
@@ -83,7 +102,7 @@ static bool agree(const rmask_draft *draft, const rmask_strip *a, const rmask_st
     if (a->num_fixed == b->num_fixed && a->num_sliding == b->num_sliding && a->fixed_begin == b->fixed_begin &&
         a->sliding_begin == b->sliding_begin)
         return true;
-    return rmask_strips_agree(boundaries_of(draft, a), boundaries_of(draft, b), row_begin, row_end, draft->cols);
+    return rmask_strips_agree(rmask_draft_boundaries(draft, a), rmask_draft_boundaries(draft, b), row_begin, row_end, draft->cols);
 }
 
 /* Joins the last strip, whose rows are now known to end at `row_end`, with those before it: two neighbours become one when the lists
@@ -125,24 +144,23 @@ rmask_status rmask_draft_strip(rmask_draft *draft, int32_t row_begin, rmask_boun
         *--fixed = 0;
         strip.num_fixed++;
     }
-    rmask_status status = intern(&draft->allocator, &draft->fixed, &draft->fixed_tail, fixed, strip.num_fixed, &strip.fixed_begin);
+    rmask_status status = intern(&draft->allocator, &draft->fixed, fixed, strip.num_fixed, &strip.fixed_begin);
     if (!status)
-        status = intern(&draft->allocator, &draft->sliding, &draft->sliding_tail, sliding, strip.num_sliding, &strip.sliding_begin);
+        status = intern(&draft->allocator, &draft->sliding, sliding, strip.num_sliding, &strip.sliding_begin);
     if (status) return fail(draft, status);
     rmask_vec_put(&draft->strips, strip);
     return RMASK_OK;
 }
 
 /* Puts the lists that are used into fresh pools, from the first strip to the last or the other way round. */
-static rmask_status pool_lists(const rmask_draft *draft, bool backwards, rmask_strip *strips, rmask_int32_vec pools[2])
+static rmask_status pool_lists(const rmask_draft *draft, bool backwards, rmask_strip *strips, rmask_pool pools[2])
 {
     const size_t n = draft->strips.len;
-    size_t tails[2] = {0, 0};
     for (size_t i = 0; i < n; i++) {
         rmask_strip *strip = &strips[backwards ? n - 1 - i : i];
-        const rmask_boundaries b = boundaries_of(draft, strip);
-        RMASK_TRY(intern(&draft->allocator, &pools[0], &tails[0], b.fixed, b.num_fixed, &strip->fixed_begin));
-        RMASK_TRY(intern(&draft->allocator, &pools[1], &tails[1], b.sliding, b.num_sliding, &strip->sliding_begin));
+        const rmask_boundaries b = rmask_draft_boundaries(draft, strip);
+        RMASK_TRY(intern(&draft->allocator, &pools[0], b.fixed, b.num_fixed, &strip->fixed_begin));
+        RMASK_TRY(intern(&draft->allocator, &pools[1], b.sliding, b.num_sliding, &strip->sliding_begin));
     }
     return RMASK_OK;
 }
@@ -153,7 +171,7 @@ static rmask_status tidy_pools(rmask_draft *draft)
 {
     const rmask_allocator *allocator = &draft->allocator;
     const size_t n = draft->strips.len;
-    rmask_int32_vec pools[2][2] = {{{0}}};
+    rmask_pool pools[2][2] = {{{.num_lists = 0}}};
     rmask_strip *strips[2] = {rmask_allocate(allocator, n, sizeof(rmask_strip)), rmask_allocate(allocator, n, sizeof(rmask_strip))};
     rmask_status status = strips[0] && strips[1] ? RMASK_OK : RMASK_ERR_NOMEM;
     for (int way = 0; way < 2 && !status; way++) {
@@ -161,15 +179,15 @@ static rmask_status tidy_pools(rmask_draft *draft)
         status = pool_lists(draft, way == 1, strips[way], pools[way]);
     }
     if (!status) {
-        const int best = pools[1][0].len + pools[1][1].len < pools[0][0].len + pools[0][1].len;
-        const rmask_int32_vec old[2] = {draft->fixed, draft->sliding};
+        const int best = pools[1][0].values.len + pools[1][1].values.len < pools[0][0].values.len + pools[0][1].values.len;
+        const rmask_pool old[2] = {draft->fixed, draft->sliding};
         if (n) memcpy(draft->strips.at, strips[best], n * sizeof(rmask_strip));
         draft->fixed = pools[best][0];
         draft->sliding = pools[best][1];
         memcpy(pools[best], old, sizeof old);
     }
     for (int way = 0; way < 2; way++) {
-        for (int pool = 0; pool < 2; pool++) rmask_vec_free(allocator, &pools[way][pool]);
+        for (int pool = 0; pool < 2; pool++) rmask_vec_free(allocator, &pools[way][pool].values);
         rmask_free(allocator, strips[way], n, sizeof(rmask_strip));
     }
     return status;
@@ -181,7 +199,7 @@ uint64_t rmask_draft_count(rmask_draft *draft)
     for (size_t i = 0; i < draft->strips.len; i++) {
         const rmask_strip *strip = &draft->strips.at[i];
         const int64_t row_end = i + 1 < draft->strips.len ? (int64_t)strip[1].row_begin : draft->rows;
-        count += rmask_strip_count(boundaries_of(draft, strip), strip->row_begin, row_end, draft->cols);
+        count += rmask_strip_count(rmask_draft_boundaries(draft, strip), strip->row_begin, row_end, draft->cols);
     }
     return count;
 }
@@ -242,8 +260,8 @@ static rmask_status finish(rmask_draft *draft, rmask **out)
                            .count = rmask_draft_count(draft),
                            .num_exceptions = draft->num_exceptions,
                            .num_strips = (uint32_t)draft->strips.len,
-                           .num_fixed = (uint32_t)draft->fixed.len,
-                           .num_sliding = (uint32_t)draft->sliding.len,
+                           .num_fixed = (uint32_t)draft->fixed.values.len,
+                           .num_sliding = (uint32_t)draft->sliding.values.len,
                            .num_container_units = (uint32_t)draft->containers.len};
     choose_directory(draft, &header);
     header.num_bytes = rmask_layout_of(&header).end;
@@ -251,8 +269,8 @@ static rmask_status finish(rmask_draft *draft, rmask **out)
     rmask *mask = rmask_new(&header, &draft->allocator);
     if (!mask) return RMASK_ERR_NOMEM;
     copy_section(mask->strips, draft->strips.at, draft->strips.len * sizeof(rmask_strip));
-    copy_section(mask->fixed, draft->fixed.at, draft->fixed.len * sizeof(int32_t));
-    copy_section(mask->sliding, draft->sliding.at, draft->sliding.len * sizeof(int32_t));
+    copy_section(mask->fixed, draft->fixed.values.at, draft->fixed.values.len * sizeof(int32_t));
+    copy_section(mask->sliding, draft->sliding.values.at, draft->sliding.values.len * sizeof(int32_t));
     copy_section(mask->containers, draft->containers.at, draft->containers.len * sizeof(uint16_t));
     write_directory(draft, mask);
     *out = mask;

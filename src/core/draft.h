@@ -9,13 +9,20 @@
 #include "core/memory.h"
 #include "core/strip.h"
 
+/* Lists one behind the other. The last few are remembered, for lists to come to share. */
+enum { RMASK_RECENT_LISTS = 8 };
+
+typedef struct rmask_pool {
+    rmask_int32_vec values;
+    size_t begins[RMASK_RECENT_LISTS]; /* of the last lists, each ascending up to the next one's begin */
+    size_t num_lists;
+} rmask_pool;
+
 typedef struct rmask_draft {
     rmask_allocator allocator;
     int32_t rows, cols;
     rmask_vec(rmask_strip) strips;
-    rmask_int32_vec fixed;    /* pool of fixed boundaries that strips point into */
-    rmask_int32_vec sliding;  /* pool of sliding boundaries */
-    size_t fixed_tail, sliding_tail; /* where the ascending list at the end of each pool starts */
+    rmask_pool fixed, sliding; /* the boundaries that strips point into */
     rmask_int32_vec exception_rows;
     rmask_vec(uint32_t) exception_ends; /* of each exception row, the end of its containers, in uint16 units */
     rmask_vec(uint16_t) containers;
@@ -46,6 +53,9 @@ rmask_status rmask_draft_flips(rmask_draft *draft, int32_t row, const int32_t *f
 /* The same for a row whose units are laid out already, as exception.h says. They are copied. */
 rmask_status rmask_draft_row_units(rmask_draft *draft, int32_t row, const uint16_t *units, size_t num_units,
                                    uint64_t num_exceptions, int64_t balance);
+
+/* The lists of one of the draft's strips, valid until the next call. */
+rmask_boundaries rmask_draft_boundaries(const rmask_draft *draft, const rmask_strip *strip);
 
 /* The cells of the mask as it is now, should no call come any more. */
 uint64_t rmask_draft_count(rmask_draft *draft);
