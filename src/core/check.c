@@ -51,7 +51,7 @@ static uint32_t *list_begins(const rmask_allocator *allocator, const int32_t *po
 
 static bool is_list(const uint32_t *begins, const int32_t *pool, uint32_t num_pool, uint32_t begin, uint32_t n, int64_t min, int64_t max)
 {
-    if (n == 0) return true;
+    if (n == 0) return begin == 0;
     if (begin >= num_pool || n > num_pool - begin) return false;
     return begins[begin + n - 1] <= begin && pool[begin] >= min && pool[begin + n - 1] <= max;
 }
