@@ -5,16 +5,18 @@
 #include <string.h>
 
 #include "support/generate.h"
+#include "support/seal.h"
 #include "support/ways.h"
 
 enum { HEADER_BYTES = 128 };
 
 /* In memory of exactly this size, so that a sanitizer sees a read past the end. */
-static bool try_bytes(const uint8_t *bytes, size_t num_bytes)
+static bool try_as_is(const uint8_t *bytes, size_t num_bytes, bool sealed)
 {
     uint8_t *exact = must_allocate(num_bytes);
     rmask *mask = (void *)&test_poison;
     memcpy(exact, bytes, num_bytes);
+    if (sealed) seal(exact, num_bytes);
     test_error_reset();
     rmask_status status = rmask_from_data(exact, num_bytes, NULL, &mask, test_error);
     free(exact);
@@ -26,6 +28,14 @@ static bool try_bytes(const uint8_t *bytes, size_t num_bytes)
     expect_fails_at(__FILE__, __LINE__, "rmask_from_data", RMASK_ERR_FORMAT, status);
     expect(mask == NULL, "the output of a refusal is not NULL");
     return false;
+}
+
+/* Whether the bytes pass with the right checksums, as an attacker would write them. With those that they have they pass no better. */
+static bool try_bytes(const uint8_t *bytes, size_t num_bytes)
+{
+    const bool taken = try_as_is(bytes, num_bytes, true);
+    expect(taken || !try_as_is(bytes, num_bytes, false), "refused with the right checksums, taken with the wrong ones");
+    return taken;
 }
 
 /* ---------------------------------------------------------------- masks to corrupt, with every section in some form */
@@ -228,15 +238,16 @@ typedef struct raw_header {
     uint32_t version, features, rows, cols;
     uint64_t num_bytes, count, num_exceptions;
     uint32_t num_exception_rows, num_strips, num_fixed, num_sliding;
-    uint32_t first_directory_row, num_directory_rows, num_container_units, reserved_a;
-    uint64_t reserved[6];
+    uint32_t first_directory_row, num_directory_rows, num_container_units, container_cols;
+    uint32_t container_checksum, index_checksum, header_checksum, reserved_a;
+    uint64_t reserved[4];
 } raw_header;
 
 _Static_assert(sizeof(raw_header) == HEADER_BYTES, "the header is laid out without gaps");
 
 typedef struct raw {
     const char *what;
-    uint32_t rows, cols, num_strips, num_fixed, num_sliding;
+    uint32_t rows, cols, container_cols, num_strips, num_fixed, num_sliding;
     uint32_t strips[3][5]; /* first row, fixed from and number, sliding from and number */
     int32_t fixed[4], sliding[4];
     bool sparse;
@@ -265,6 +276,7 @@ static size_t append(uint8_t *bytes, size_t at, const void *section, size_t num_
 static size_t lay_out(const raw *r, uint64_t count, uint64_t num_exceptions, uint8_t bytes[512])
 {
     raw_header header = {.magic = "\x93RMASK\r\n",
+                         .version = 1,
                          .features = r->sparse,
                          .rows = r->rows,
                          .cols = r->cols,
@@ -276,7 +288,8 @@ static size_t lay_out(const raw *r, uint64_t count, uint64_t num_exceptions, uin
                          .num_sliding = r->num_sliding,
                          .first_directory_row = r->first_row,
                          .num_directory_rows = r->num_directory_rows,
-                         .num_container_units = r->num_units};
+                         .num_container_units = r->num_units,
+                         .container_cols = r->container_cols ? r->container_cols : r->cols};
     size_t at = append(bytes, HEADER_BYTES, r->strips, r->num_strips * sizeof r->strips[0]);
     at = append(bytes, at, r->fixed, r->num_fixed * sizeof r->fixed[0]);
     at = append(bytes, at, r->sliding, r->num_sliding * sizeof r->sliding[0]);

@@ -122,25 +122,54 @@ typedef struct rmask_stats {
     uint64_t num_bitsets;         /* containers that are bitsets */
 } rmask_stats;
 
-/* Fills `stats`. Time linear in the number of containers. */
+/* Fills `stats`. Time linear in the number of containers. In a mapped file the containers of damaged rows are not counted. */
 RMASK_API void rmask_get_stats(const rmask *mask, rmask_stats *stats);
 
-/* The mask's flat buffer: contiguous, relocatable, little-endian, without pointers. It lives as long as the mask. What is in
- * it is drawn in docs/format.md. */
+/* ---------------------------------------------------------------- memory, files, streams
+ *
+ * A mask in memory, in a file and on the wire is one flat buffer: contiguous, relocatable, little-endian, without pointers, with
+ * checksums. docs/format.md draws it byte by byte. Bytes may come from anywhere: what is wrong is RMASK_ERR_FORMAT, and the message
+ * names the offset. */
+
+/* The mask's flat buffer, 8-byte aligned. It lives as long as the mask. The first call writes the checksums: time linear in the bytes.
+ * Only for a mask out of rmask_grower_mask it allocates, and may return NULL with *num_bytes 0 for lack of memory. */
 RMASK_API const void *rmask_data(const rmask *mask, size_t *num_bytes);
 
-/* Makes a mask from a copy of a flat buffer that may come from anywhere: everything in it is checked first, and
- * RMASK_ERR_FORMAT names the byte offset of what is wrong. `data` need not be aligned. Time linear in `num_bytes`, plus the
- * counting of the strips. */
+/* Makes a mask from a copy of a flat buffer. Everything in it is checked first, as rmask_verify does. `data` need not be aligned. */
 RMASK_API rmask_status rmask_from_data(const void *data, size_t num_bytes, const rmask_allocator *allocator, rmask **out,
                                        rmask_error *error);
 
 /* Writes the flat buffer to a file. The file appears whole or not at all: the bytes go to a temporary file beside it, which is
- * flushed to the disk and renamed over `path`. */
+ * flushed to the disk and renamed over `path`. Killed at any moment, the old file or the new one is there. */
 RMASK_API rmask_status rmask_save(const rmask *mask, const char *path, rmask_error *error);
 
-/* Reads a file written by rmask_save and checks it as rmask_from_data does. */
+/* Reads a file, or a pipe up to its end, into memory and checks everything. */
 RMASK_API rmask_status rmask_load(const char *path, const rmask_allocator *allocator, rmask **out, rmask_error *error);
+
+/* Maps a file. Header, strips, boundaries and directory are checked, with their checksums; the exceptions stay on the disk until they are
+ * read, so the time does not depend on them. Whoever reads rows of such a mask checks the containers of those rows
+ * first and fails with RMASK_ERR_FORMAT where they make no sense: damage cannot crash the reader. A damage that still makes sense
+ * is noticed by rmask_verify only, which also makes later reads as fast as with any other mask. The file may be
+ * replaced (as rmask_save does), but must not be cut off or overwritten in place while a mask lies in it: the system then kills the
+ * reader. Where others may do that, use rmask_load. */
+RMASK_API rmask_status rmask_open(const char *path, const rmask_allocator *allocator, rmask **out, rmask_error *error);
+
+/* Checks everything about a mask: checksums, order, counts. Time linear in the bytes plus the boundaries of all strips together, which are
+ * at most 2^32. Of use after rmask_open; the functions that copy have done it. */
+RMASK_API rmask_status rmask_verify(const rmask *mask, rmask_error *error);
+
+/* Reads up to `num_bytes` (at least 1) into `buffer`. *num_read gets their number, 0 at the end. Returns 0, or an errno. */
+typedef int (*rmask_reader)(void *context, void *buffer, size_t num_bytes, size_t *num_read);
+
+/* Writes all `num_bytes`. Returns 0, or an errno. */
+typedef int (*rmask_writer)(void *context, const void *data, size_t num_bytes);
+
+/* Reads one mask from a stream, not a byte more, and checks everything. Memory grows with the bytes that come, not with what a
+ * header announces. */
+RMASK_API rmask_status rmask_read(rmask_reader read, void *context, const rmask_allocator *allocator, rmask **out, rmask_error *error);
+
+/* Writes the flat buffer to a stream, in one call of `write`. */
+RMASK_API rmask_status rmask_write(const rmask *mask, rmask_writer write, void *context, rmask_error *error);
 
 /* ---------------------------------------------------------------- making masks */
 
@@ -197,7 +226,7 @@ RMASK_API rmask_status rmask_builder_freeze(rmask_builder *builder, rmask **out,
 
 /* ---------------------------------------------------------------- reading */
 
-/* Whether a cell is in the mask. A cell outside the grid is not. */
+/* Whether a cell is in the mask. A cell outside the grid is not, nor is one in a damaged row of a mapped file (see rmask_open). */
 RMASK_API bool rmask_contains(const rmask *mask, int32_t row, int32_t col);
 
 /* The number of cells in a row, without expanding it. */
@@ -226,6 +255,17 @@ RMASK_API rmask_status rmask_for_each_row(const rmask *mask, int32_t row_begin, 
  * the capacity to come back with. A `capacity` (entries) that is too small is RMASK_ERR_CAPACITY. Nothing is allocated. */
 RMASK_API rmask_status rmask_to_csr(const rmask *mask, int32_t row_begin, int32_t row_end, int64_t *indptr, int32_t *indices,
                                     size_t capacity, rmask_error *error);
+
+/* The cells of a window as bits: row row_begin + i begins at bits + i * row_stride (bytes, >= ceil((col_end - col_begin) / 8)), and
+ * column col_begin + j is bit j % 8 of its byte j / 8 (little-endian bit order). Bits past the last column in its byte are 0. The
+ * window may hang over the grid to the right and below, where there are no cells: so a kernel's partial tile at the edge is filled up
+ * with zeros. 0 <= begin <= end, else RMASK_ERR_RANGE. Nothing is allocated. */
+RMASK_API rmask_status rmask_to_bits(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,
+                                     uint8_t *bits, size_t row_stride, rmask_error *error);
+
+/* The same as one byte a cell, 1 or 0. `row_stride` in bytes, >= col_end - col_begin. */
+RMASK_API rmask_status rmask_to_bytes(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,
+                                      uint8_t *cells, size_t row_stride, rmask_error *error);
 
 /* How many cells lie in each field of a raster: the rows [row_begin, row_end) and columns [col_begin, col_end) cut into
  * raster_rows x raster_cols fields of (nearly) equal size. Field (i, j) covers the rows row_begin + i * n / raster_rows up to
@@ -285,6 +325,77 @@ RMASK_API rmask_status rmask_rows_and(const rmask *mask, const int32_t *rows, si
                                       size_t *count, rmask_error *error);
 RMASK_API rmask_status rmask_rows_or(const rmask *mask, const int32_t *rows, size_t num_rows, int32_t *cols, size_t capacity,
                                      size_t *count, rmask_error *error);
+
+/* ---------------------------------------------------------------- reshaping
+ *
+ * All of it works on strips and containers: structured masks of any size take microseconds. */
+
+/* The cells (c, r) of all cells (r, c); the grid is cols x rows. */
+RMASK_API rmask_status rmask_transpose(const rmask *mask, rmask **out, rmask_error *error);
+
+/* The rows [row_begin, row_end) and columns [col_begin, col_end) as a grid of their own. */
+RMASK_API rmask_status rmask_slice(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,
+                                   rmask **out, rmask_error *error);
+
+/* Moves every cell (r, c) to (r + row_shift, c + col_shift) in the same grid. What leaves the grid is lost, what comes in is empty.
+ * Equal shifts move along the diagonal. */
+RMASK_API rmask_status rmask_shift(const rmask *mask, int32_t row_shift, int32_t col_shift, rmask **out, rmask_error *error);
+
+/* Packs masks along the diagonal: sequences that are attended to in one batch and not by each other. The grid's sides are the sums of the
+ * masks' sides. With no mask it is 0 x 0; `allocator` is for that case and may be NULL. */
+RMASK_API rmask_status rmask_concat(const rmask *const *masks, size_t num_masks, const rmask_allocator *allocator, rmask **out,
+                                    rmask_error *error);
+
+/* `times` copies of one mask packed along the diagonal. 0 <= times. */
+RMASK_API rmask_status rmask_repeat(const rmask *mask, int32_t times, rmask **out, rmask_error *error);
+
+/* Puts the rows of masks with equal numbers of columns below each other. At least one mask. */
+RMASK_API rmask_status rmask_stack(const rmask *const *masks, size_t num_masks, rmask **out, rmask_error *error);
+
+/* Row i of the result is row rows[i] of the mask: any order, and rows may repeat. num_rows is at most RMASK_MAX_SIDE. */
+RMASK_API rmask_status rmask_take_rows(const rmask *mask, const int32_t *rows, size_t num_rows, rmask **out, rmask_error *error);
+
+/* Coarsens to tiles of tile_rows x tile_cols cells (each at least 1). The grids of the results are ceil(rows / tile_rows) x
+ * ceil(cols / tile_cols). A tile is in `any` when at least one of its cells is in the mask, in `all` when every one is; at the
+ * grid's edge only the cells inside the grid count. So `all` are the full tiles, and any - all the partial ones. Either output may be NULL. */
+RMASK_API rmask_status rmask_coarsen(const rmask *mask, int32_t tile_rows, int32_t tile_cols, rmask **any, rmask **all,
+                                     rmask_error *error);
+
+/* The other way: every cell becomes a tile of tile_rows x tile_cols cells. The result's grid is rows x cols, which may cut the last tiles off:
+ * ceil(rows / tile_rows) and ceil(cols / tile_cols) must be the mask's sides. */
+RMASK_API rmask_status rmask_refine(const rmask *mask, int32_t tile_rows, int32_t tile_cols, int32_t rows, int32_t cols, rmask **out,
+                                    rmask_error *error);
+
+/* ---------------------------------------------------------------- growing
+ *
+ * A grower holds a mask that gets rows and columns while decoding. Masks taken from it are ordinary, immutable masks: they share the grower's
+ * memory, cost O(1), stay as they are while the grower goes on, and live on without it. One thread at a time may use a
+ * grower; any number may read masks taken from it meanwhile. */
+typedef struct rmask_grower rmask_grower;
+
+/* Starts with the cells of a mask, in time linear in its bytes. */
+RMASK_API rmask_status rmask_grower_create(const rmask *start, rmask_grower **out, rmask_error *error);
+RMASK_API void rmask_grower_destroy(rmask_grower *grower); /* NULL is allowed */
+
+RMASK_API int32_t rmask_grower_rows(const rmask_grower *grower);
+RMASK_API int32_t rmask_grower_cols(const rmask_grower *grower);
+
+/* Adds columns at the right, which no row so far has: a key block is new to everyone. Amortised O(1) but for rows whose structure
+ * reaches past the last column (a window that looks ahead), which are cut off there. On failure, here and below, the grower is as before. */
+RMASK_API rmask_status rmask_grower_add_cols(rmask_grower *grower, int32_t num_cols, rmask_error *error);
+
+/* Adds rows that go on as the last row's structure does: its fixed boundaries stay, its sliding ones move on. Exceptions are not repeated.
+ * The last strip lasts longer: O(boundaries of one row). */
+RMASK_API rmask_status rmask_grower_extend(rmask_grower *grower, int32_t num_rows, rmask_error *error);
+
+/* Adds one row with these columns, strictly increasing: a row that was chosen step by step. Amortised O(num_cols + boundaries of one row). */
+RMASK_API rmask_status rmask_grower_add_row(rmask_grower *grower, const int32_t *cols, size_t num_cols, rmask_error *error);
+
+/* Adds the rows of a mask with as many columns. Time linear in its bytes. */
+RMASK_API rmask_status rmask_grower_add_rows(rmask_grower *grower, const rmask *rows, rmask_error *error);
+
+/* The mask as it is now. */
+RMASK_API rmask_status rmask_grower_mask(const rmask_grower *grower, rmask **out, rmask_error *error);
 
 /* ---------------------------------------------------------------- SIMD tiers */
 

@@ -2,7 +2,7 @@
  * The 16 boolean functions of two masks: strips first, then the rows that have exceptions. */
 #include "core/algebra.h"
 
-#include "core/mask.h"
+#include "core/check.h"
 
 #include <string.h>
 
@@ -172,6 +172,8 @@ static rmask_status combine(const rmask *a, const rmask *b, rmask_function funct
     if (a->rows != b->rows || a->cols != b->cols)
         return rmask_fail(error, RMASK_ERR_ARGUMENT, "the grids differ: %d x %d and %d x %d", (int)a->rows, (int)a->cols,
                           (int)b->rows, (int)b->cols);
+    RMASK_TRY(rmask_trust(a, error));
+    RMASK_TRY(rmask_trust(b, error));
     combiner c = {.a = a, .b = b, .function = (unsigned)function, .count_only = out == NULL};
     rmask_draft_init(&c.draft, a->rows, a->cols, &a->allocator);
     rmask_status status = combine_all(&c);
@@ -235,7 +237,7 @@ rmask_status rmask_equal(const rmask *a, const rmask *b, bool *equal, rmask_erro
 {
     *equal = false;
     if (a->rows != b->rows || a->cols != b->cols || rmask_count(a) != rmask_count(b)) return RMASK_OK;
-    if (a->header->num_bytes == b->header->num_bytes && memcmp(a->data, b->data, (size_t)a->header->num_bytes) == 0) {
+    if (rmask_same_bytes(a, b)) {
         *equal = true;
         return RMASK_OK;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The mutable builder. A row is an inversion list plus a log of calls that are still to be applied to it. The log is applied when it
  * has grown as long as the list, or when the row is read, so a call costs O(log) however the cells come. */
+#include "core/check.h"
 #include "core/finder.h"
 #include "core/inversion.h"
 #include "core/row.h"
@@ -217,6 +218,7 @@ rmask_status rmask_builder_add_mask(rmask_builder *builder, const rmask *mask, r
     if (mask->rows != builder->rows || mask->cols != builder->cols)
         return rmask_fail(error, RMASK_ERR_ARGUMENT, "the grids differ: the builder's is %d x %d, the mask's %d x %d",
                           (int)builder->rows, (int)builder->cols, (int)mask->rows, (int)mask->cols);
+    RMASK_TRY(rmask_trust(mask, error));
     rmask_int32_vec ranges = {0};
     rmask_status status = RMASK_OK;
     for (int32_t row = 0; row < mask->rows && !status; row++) {

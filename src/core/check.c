@@ -3,6 +3,7 @@
 #include "core/check.h"
 
 #include "core/row.h"
+#include "file/checksum.h"
 #include "simd/simd.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@ static rmask_status fail_at(rmask_error *error, uint64_t offset, const char *wha
 
 /* ---------------------------------------------------------------- header */
 
-rmask_status rmask_check_header(const void *data, size_t num_bytes, rmask_header *header, rmask_error *error)
+rmask_status rmask_peek_header(const void *data, size_t num_bytes, rmask_header *header, rmask_error *error)
 {
     static const rmask_header zero;
     if (num_bytes < sizeof *header || memcmp(data, RMASK_MAGIC, sizeof header->magic) != 0)
@@ -26,16 +27,28 @@ rmask_status rmask_check_header(const void *data, size_t num_bytes, rmask_header
     if (header->features & ~RMASK_FEATURES_KNOWN)
         return rmask_fail(error, RMASK_ERR_FORMAT, "the mask uses features 0x%x that this library does not know",
                           (unsigned)(header->features & ~RMASK_FEATURES_KNOWN));
+    const size_t summed = offsetof(rmask_header, header_checksum);
+    if (rmask_checksum(0, data, summed) != header->header_checksum) return fail_at(error, summed, "a wrong checksum of the header");
     if (header->rows > RMASK_MAX_SIDE) return fail_at(error, offsetof(rmask_header, rows), "too many rows");
     if (header->cols > RMASK_MAX_SIDE) return fail_at(error, offsetof(rmask_header, cols), "too many columns");
+    if (header->container_cols > RMASK_MAX_SIDE || header->container_cols < header->cols)
+        return fail_at(error, offsetof(rmask_header, container_cols), "containers for an impossible number of columns");
     if (header->reserved_a || memcmp(header->reserved, zero.reserved, sizeof zero.reserved) != 0)
         return fail_at(error, offsetof(rmask_header, reserved_a), "reserved bytes that are not 0");
-    if (header->num_bytes != num_bytes || rmask_layout_of(header).end != num_bytes)
-        return rmask_fail(error, RMASK_ERR_FORMAT, "not a valid mask: it announces %llu bytes in sections of %llu, and there are %zu",
-                          (unsigned long long)header->num_bytes, (unsigned long long)rmask_layout_of(header).end, num_bytes);
+    if (header->num_bytes != rmask_layout_of(header).end)
+        return rmask_fail(error, RMASK_ERR_FORMAT, "not a valid mask: it announces %llu bytes, and its sections take %llu",
+                          (unsigned long long)header->num_bytes, (unsigned long long)rmask_layout_of(header).end);
     if ((header->num_strips == 0) != (header->rows == 0) || header->num_strips > header->rows)
         return fail_at(error, offsetof(rmask_header, num_strips), "a number of strips that does not fit the rows");
     return RMASK_OK;
+}
+
+rmask_status rmask_check_header(const void *data, size_t num_bytes, rmask_header *header, rmask_error *error)
+{
+    RMASK_TRY(rmask_peek_header(data, num_bytes, header, error));
+    if (header->num_bytes == num_bytes) return RMASK_OK;
+    return rmask_fail(error, RMASK_ERR_FORMAT, "not a valid mask: it announces %llu bytes, and there are %zu",
+                      (unsigned long long)header->num_bytes, num_bytes);
 }
 
 /* ---------------------------------------------------------------- strips */
@@ -59,6 +72,7 @@ static bool is_list(const uint32_t *begins, const int32_t *pool, uint32_t num_po
 static rmask_status check_strips(const rmask *mask, const uint32_t *fixed_begins, const uint32_t *sliding_begins, rmask_error *error)
 {
     const rmask_header *header = mask->header;
+    uint64_t sum = 0;
     for (uint32_t i = 0; i < header->num_strips; i++) {
         const rmask_strip *strip = &mask->strips[i];
         const uint64_t at = rmask_layout_of(header).strips + i * sizeof *strip;
@@ -69,6 +83,9 @@ static rmask_status check_strips(const rmask *mask, const uint32_t *fixed_begins
         if (!is_list(sliding_begins, mask->sliding, header->num_sliding, strip->sliding_begin, strip->num_sliding,
                      -(int64_t)mask->rows, mask->cols))
             return fail_at(error, at + offsetof(rmask_strip, sliding_begin), "a bad list of sliding boundaries");
+        sum += (uint64_t)strip->num_fixed + strip->num_sliding;
+        if (sum > RMASK_MAX_STRIP_BOUNDARIES)
+            return fail_at(error, at + offsetof(rmask_strip, num_sliding), "strips with more than 2^32 boundaries in all");
     }
     return RMASK_OK;
 }
@@ -87,6 +104,14 @@ static rmask_status check_lists(const rmask *mask, rmask_error *error)
 
 /* ---------------------------------------------------------------- exceptions */
 
+/* Whether n values increase and stay below `limit`. */
+static bool ascending(const uint32_t *values, uint32_t n, uint32_t limit)
+{
+    uint32_t num_bad = values[n - 1] >= limit;
+    for (uint32_t i = 1; i < n; i++) num_bad += values[i] <= values[i - 1];
+    return num_bad == 0;
+}
+
 static rmask_status check_directory(const rmask *mask, rmask_error *error)
 {
     const rmask_header *header = mask->header;
@@ -99,14 +124,19 @@ static rmask_status check_directory(const rmask *mask, rmask_error *error)
     }
     if ((uint64_t)header->first_directory_row + n > header->rows || (mask->directory_rows && header->first_directory_row))
         return fail_at(error, offsetof(rmask_header, first_directory_row), "a directory beyond the rows");
-    for (uint32_t i = 0; mask->directory_rows && i < n; i++)
-        if (mask->directory_rows[i] >= header->rows || (i > 0 && mask->directory_rows[i] <= mask->directory_rows[i - 1]))
-            return fail_at(error, at.directory_rows + i * sizeof(uint32_t), "directory rows out of order");
-    uint32_t num_rows = 0;
+    if (mask->directory_rows && !ascending(mask->directory_rows, n, header->rows)) {
+        uint32_t i = 0;
+        while (mask->directory_rows[i] < header->rows && (i == 0 || mask->directory_rows[i] > mask->directory_rows[i - 1])) i++;
+        return fail_at(error, at.directory_rows + i * sizeof(uint32_t), "directory rows out of order");
+    }
+    /* Without a branch on the data, so that the compiler makes vectors of it. */
+    uint32_t num_rows = 0, num_falling = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (offsets[i + 1] < offsets[i]) return fail_at(error, at.directory_offsets + i * sizeof(uint32_t), "offsets out of order");
+        num_falling += offsets[i + 1] < offsets[i];
         num_rows += offsets[i + 1] > offsets[i];
     }
+    for (uint32_t i = 0; num_falling && i < n; i++)
+        if (offsets[i + 1] < offsets[i]) return fail_at(error, at.directory_offsets + i * sizeof(uint32_t), "offsets out of order");
     if (offsets[0] != 0 || offsets[n] != header->num_container_units)
         return fail_at(error, at.directory_offsets, "offsets that do not cover the containers");
     if (num_rows != header->num_exception_rows)
@@ -115,16 +145,20 @@ static rmask_status check_directory(const rmask *mask, rmask_error *error)
 }
 
 /* Why a container's units are bad, or NULL. */
-static const char *container_fault(const uint16_t *units, uint32_t n, int32_t cols, int32_t chunk)
+static const char *container_fault(const uint16_t *units, uint32_t n, const rmask *mask, int32_t chunk)
 {
-    const uint32_t bitset_units = rmask_bitset_units(cols, chunk), width = (uint32_t)rmask_chunk_width(cols, chunk);
+    if ((int64_t)chunk * RMASK_CHUNK_COLS >= mask->cols) return "a chunk beyond the columns";
+    const uint32_t bitset_units = rmask_bitset_units(mask->container_cols, chunk), width = (uint32_t)rmask_chunk_width(mask->cols, chunk);
     if (n == 0 || n > bitset_units) return "a container of impossible length";
     if (n == bitset_units) {
-        if (width % 16 && units[n - 1] >> width % 16) return "a bitset beyond its columns";
+        uint32_t beyond = width % 16 ? units[width / 16] >> width % 16 : 0;
+        for (uint32_t i = (width + 15) / 16; i < n; i++) beyond |= units[i];
+        if (beyond) return "a bitset beyond its columns";
         return rmask_simd_get()->popcount(units, n) ? NULL : "an empty bitset";
     }
-    for (uint32_t i = 1; i < n; i++)
-        if (units[i] <= units[i - 1]) return "an array out of order";
+    uint32_t num_bad = 0;
+    for (uint32_t i = 1; i < n; i++) num_bad += units[i] <= units[i - 1];
+    if (num_bad) return "an array out of order";
     return units[n - 1] < width ? NULL : "an array beyond its columns";
 }
 
@@ -134,8 +168,8 @@ static rmask_status check_row_units(const rmask *mask, uint32_t begin, uint32_t 
     const uint64_t at = rmask_layout_of(mask->header).containers + (uint64_t)begin * sizeof *units;
     uint64_t n = end - begin, used = 0;
     const char *fault = NULL;
-    if (mask->cols <= RMASK_CHUNK_COLS) {
-        fault = container_fault(units, (uint32_t)n, mask->cols, 0);
+    if (mask->container_cols <= RMASK_CHUNK_COLS) {
+        fault = container_fault(units, (uint32_t)n, mask, 0);
         return fault ? fail_at(error, at, fault) : RMASK_OK;
     }
     const uint64_t num_containers = units[0], heads = 1 + 2 * num_containers;
@@ -143,9 +177,9 @@ static rmask_status check_row_units(const rmask *mask, uint32_t begin, uint32_t 
     n -= heads;
     for (uint64_t i = 0; i < num_containers && !fault; i++) {
         const uint16_t *head = units + 1 + 2 * i;
-        if (head[0] >= rmask_num_chunks(mask->cols) || (i > 0 && head[0] <= head[-2])) return fail_at(error, at, "chunks out of order");
+        if (i > 0 && head[0] <= head[-2]) return fail_at(error, at, "chunks out of order");
         if (head[1] > n - used) return fail_at(error, at, "a container beyond its row");
-        fault = container_fault(units + heads + used, head[1], mask->cols, head[0]);
+        fault = container_fault(units + heads + used, head[1], mask, head[0]);
         used += head[1];
     }
     if (!fault && used != n) fault = "a row with more units than its containers";
@@ -174,33 +208,51 @@ static rmask_status check_counts(const rmask *mask, rmask_error *error)
     return RMASK_OK;
 }
 
-rmask_status rmask_check_sections(const rmask *mask, rmask_error *error)
+/* ---------------------------------------------------------------- all */
+
+rmask_status rmask_check_index(const rmask *mask, rmask_error *error)
 {
-    RMASK_TRY(check_lists(mask, error));
-    RMASK_TRY(check_directory(mask, error));
-    for (uint32_t i = 0; i < mask->header->num_directory_rows; i++) {
-        const uint32_t begin = mask->directory_offsets[i], end = mask->directory_offsets[i + 1];
-        if (begin < end) RMASK_TRY(check_row_units(mask, begin, end, error));
-    }
     const rmask_layout at = rmask_layout_of(mask->header);
+    const uint8_t *data = atomic_load_explicit(&mask->data, memory_order_acquire);
+    if (rmask_checksum(0, data + at.strips, (size_t)(at.containers - at.strips)) != ((const rmask_header *)(const void *)data)->index_checksum)
+        return fail_at(error, offsetof(rmask_header, index_checksum), "a wrong checksum of strips, boundaries and directory");
+    RMASK_TRY(check_lists(mask, error));
+    return check_directory(mask, error);
+}
+
+rmask_status rmask_check_entry(const rmask *mask, uint32_t index, rmask_error *error)
+{
+    const uint32_t begin = mask->directory_offsets[index], end = mask->directory_offsets[index + 1];
+    return begin < end ? check_row_units(mask, begin, end, error) : RMASK_OK;
+}
+
+rmask_status rmask_check_rows(const rmask *mask, int32_t row_begin, int32_t row_end, rmask_error *error)
+{
+    const uint32_t end = rmask_directory_find(mask, row_end);
+    for (uint32_t i = rmask_directory_find(mask, row_begin); i < end; i++) RMASK_TRY(rmask_check_entry(mask, i, error));
+    if (row_begin == 0 && row_end == mask->rows) atomic_store_explicit(&((rmask *)(uintptr_t)mask)->trusted, true, memory_order_relaxed);
+    return RMASK_OK;
+}
+
+rmask_status rmask_check_contents(const rmask *mask, rmask_error *error)
+{
+    const rmask_layout at = rmask_layout_of(mask->header);
+    const uint8_t *data = atomic_load_explicit(&mask->data, memory_order_acquire);
+    if (rmask_checksum(0, data + at.containers, (size_t)(at.end - at.containers)) != ((const rmask_header *)(const void *)data)->container_checksum)
+        return fail_at(error, offsetof(rmask_header, container_checksum), "a wrong checksum of the containers");
     for (uint64_t i = at.containers + (uint64_t)mask->header->num_container_units * sizeof(uint16_t); i < at.end; i++)
-        if (mask->data[i]) return fail_at(error, i, "padding that is not 0");
+        if (data[i]) return fail_at(error, i, "padding that is not 0");
+    RMASK_TRY(rmask_check_rows(mask, 0, mask->rows, error));
     return check_counts(mask, error);
 }
 
-rmask_status rmask_from_data(const void *data, size_t num_bytes, const rmask_allocator *allocator, rmask **out, rmask_error *error)
+rmask_status rmask_verify(const rmask *mask, rmask_error *error)
 {
-    *out = NULL;
     rmask_header header;
+    size_t num_bytes;
+    const void *data = rmask_data(mask, &num_bytes);
+    if (!data) return rmask_fail_nomem(error);
     RMASK_TRY(rmask_check_header(data, num_bytes, &header, error));
-    const rmask_allocator chosen = rmask_allocator_or_default(allocator);
-    rmask *mask = rmask_new(&header, &chosen);
-    if (!mask) return rmask_fail_nomem(error);
-    memcpy(mask->data, data, num_bytes);
-    const rmask_status status = rmask_check_sections(mask, error);
-    if (status)
-        rmask_release(mask);
-    else
-        *out = mask;
-    return status;
+    RMASK_TRY(rmask_check_index(mask, error));
+    return rmask_check_contents(mask, error);
 }

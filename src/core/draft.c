@@ -193,6 +193,14 @@ static rmask_status tidy_pools(rmask_draft *draft)
     return status;
 }
 
+/* All strips' list lengths together. */
+static uint64_t boundaries_sum(const rmask_draft *draft)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < draft->strips.len; i++) sum += (uint64_t)draft->strips.at[i].num_fixed + draft->strips.at[i].num_sliding;
+    return sum;
+}
+
 uint64_t rmask_draft_count(rmask_draft *draft)
 {
     uint64_t count = (uint64_t)draft->exception_balance;
@@ -253,6 +261,7 @@ static rmask_status finish(rmask_draft *draft, rmask **out)
     if (draft->strips.len == 0) RMASK_TRY(rmask_draft_strip(draft, 0, (rmask_boundaries){0}));
     join_last(draft, draft->rows);
     RMASK_TRY(tidy_pools(draft));
+    if (boundaries_sum(draft) > RMASK_MAX_STRIP_BOUNDARIES) return RMASK_ERR_LIMIT;
     rmask_header header = {.magic = RMASK_MAGIC,
                            .version = RMASK_FORMAT_VERSION,
                            .rows = (uint32_t)draft->rows,
@@ -262,7 +271,8 @@ static rmask_status finish(rmask_draft *draft, rmask **out)
                            .num_strips = (uint32_t)draft->strips.len,
                            .num_fixed = (uint32_t)draft->fixed.values.len,
                            .num_sliding = (uint32_t)draft->sliding.values.len,
-                           .num_container_units = (uint32_t)draft->containers.len};
+                           .num_container_units = (uint32_t)draft->containers.len,
+                           .container_cols = (uint32_t)draft->cols};
     choose_directory(draft, &header);
     header.num_bytes = rmask_layout_of(&header).end;
 
@@ -284,6 +294,6 @@ rmask_status rmask_draft_finish(rmask_draft *draft, rmask **out, rmask_error *er
     rmask_draft_discard(draft);
     if (status == RMASK_ERR_NOMEM) return rmask_fail_nomem(error);
     if (status)
-        return rmask_fail(error, status, "the mask is too irregular: its exceptions need more than 8 GiB, or its boundaries more than 16 GiB");
+        return rmask_fail(error, status, "the mask is too irregular: its exceptions need more than 8 GiB, or its strips more than 2^32 boundaries");
     return RMASK_OK;
 }

@@ -41,7 +41,7 @@ static inline uint32_t rmask_bitset_units(int32_t cols, int32_t chunk)
 
 /* The containers of one row, in the order of their chunks. */
 typedef struct rmask_row_containers {
-    int32_t cols;
+    int32_t cols;           /* that the containers are laid out for */
     uint32_t left;          /* containers still to come */
     uint32_t num_units;     /* a single chunk's */
     const uint16_t *heads;  /* pairs (chunk, units); NULL in a grid of one chunk */
@@ -77,9 +77,9 @@ static inline int32_t rmask_directory_row(const rmask *mask, uint32_t index)
 static inline rmask_row_containers rmask_containers_at(const rmask *mask, uint32_t begin, uint32_t end)
 {
     const uint16_t *units = mask->containers + begin;
-    if (mask->cols <= RMASK_CHUNK_COLS) return (rmask_row_containers){mask->cols, 1, end - begin, NULL, units};
+    if (mask->container_cols <= RMASK_CHUNK_COLS) return (rmask_row_containers){mask->container_cols, 1, end - begin, NULL, units};
     const uint32_t n = units[0];
-    return (rmask_row_containers){mask->cols, n, 0, units + 1, units + 1 + 2 * (size_t)n};
+    return (rmask_row_containers){mask->container_cols, n, 0, units + 1, units + 1 + 2 * (size_t)n};
 }
 
 /* Starts at the first container of a row; none where the row has no exceptions. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Counting the cells of a mask in the fields of a raster. */
+#include "core/check.h"
 #include "core/exception.h"
 #include "core/mask.h"
 
@@ -145,6 +146,7 @@ rmask_status rmask_raster(const rmask *mask, int32_t row_begin, int32_t row_end,
 {
     const raster r = {mask, row_begin, row_end, col_begin, col_end, raster_rows, raster_cols, counts};
     RMASK_TRY(check(&r, error));
+    RMASK_TRY(rmask_trust_rows(mask, row_begin, row_end, error));
     memset(counts, 0, (size_t)raster_rows * (size_t)raster_cols * sizeof *counts);
     if (row_begin == row_end || col_begin == col_end) return RMASK_OK;
     for (int32_t i = 0; i < raster_rows; i++)

@@ -2,6 +2,7 @@
  * Reading rows. */
 #include "core/row.h"
 
+#include "core/check.h"
 #include "core/row_walk.h"
 
 ALWAYS_INLINE void count_row(row_sink *s, int32_t cols, rmask_flips flips, rmask_row_containers containers)
@@ -103,13 +104,19 @@ int64_t rmask_exception_balance(const rmask *mask, int32_t row, rmask_row_contai
 
 bool rmask_contains(const rmask *mask, int32_t row, int32_t col)
 {
-    if (row < 0 || row >= mask->rows || col < 0 || col >= mask->cols) return false;
+    if (row < 0 || row >= mask->rows || col < 0 || col >= mask->cols || rmask_trust_rows(mask, row, row + 1, NULL)) return false;
     bool inside = rmask_strip_has(rmask_boundaries_of(mask, rmask_strip_of(mask, row)), row, col);
     rmask_row_containers containers = rmask_containers_of(mask, row);
     for (rmask_container container; rmask_next_container(&containers, &container);)
         if (container.chunk == col / RMASK_CHUNK_COLS)
             return inside != rmask_container_has(&container, (uint32_t)(col % RMASK_CHUNK_COLS));
     return inside;
+}
+
+static rmask_status check_readable(const rmask *mask, int32_t row, rmask_error *error)
+{
+    RMASK_TRY(rmask_check_row(row, mask->rows, error));
+    return rmask_trust_rows(mask, row, row + 1, error);
 }
 
 static size_t count_of_row(const rmask *mask, int32_t row)
@@ -122,7 +129,7 @@ static size_t count_of_row(const rmask *mask, int32_t row)
 rmask_status rmask_row_count(const rmask *mask, int32_t row, size_t *count, rmask_error *error)
 {
     *count = 0;
-    RMASK_TRY(rmask_check_row(row, mask->rows, error));
+    RMASK_TRY(check_readable(mask, row, error));
     *count = count_of_row(mask, row);
     return RMASK_OK;
 }
@@ -136,7 +143,7 @@ rmask_status rmask_row(const rmask *mask, int32_t row, int32_t *cols, size_t cap
 {
     if (!cols) return rmask_row_count(mask, row, count, error);
     *count = 0;
-    RMASK_TRY(rmask_check_row(row, mask->rows, error));
+    RMASK_TRY(check_readable(mask, row, error));
     row_sink s = sink_to(cols, capacity);
     list_row(&s, mask->cols, rmask_boundaries_of(mask, rmask_strip_of(mask, row)), row, rmask_containers_of(mask, row));
     *count = s.count;
@@ -153,7 +160,7 @@ static size_t ranges_of_row(const rmask *mask, int32_t row, int32_t *ranges, siz
 rmask_status rmask_row_ranges(const rmask *mask, int32_t row, int32_t *ranges, size_t capacity, size_t *count, rmask_error *error)
 {
     *count = 0;
-    RMASK_TRY(rmask_check_row(row, mask->rows, error));
+    RMASK_TRY(check_readable(mask, row, error));
     const size_t room = ranges ? capacity : 0;
     *count = ranges_of_row(mask, row, ranges, room);
     return ranges && *count > room ? fail_capacity(error, room, *count, "ranges") : RMASK_OK;
@@ -186,6 +193,7 @@ rmask_status rmask_to_csr(const rmask *mask, int32_t row_begin, int32_t row_end,
 {
     indptr[0] = 0;
     RMASK_TRY(check_rows(mask, row_begin, row_end, error));
+    RMASK_TRY(rmask_trust_rows(mask, row_begin, row_end, error));
     row_sink s = sink_to(indices, capacity);
     rmask_exception_walk walk = rmask_walk_exceptions(mask, row_begin);
     int32_t exception_row = rmask_walk_row(&walk), row = row_begin;
@@ -210,6 +218,7 @@ rmask_status rmask_for_each_row(const rmask *mask, int32_t row_begin, int32_t ro
                                 rmask_error *error)
 {
     RMASK_TRY(check_rows(mask, row_begin, row_end, error));
+    RMASK_TRY(rmask_trust_rows(mask, row_begin, row_end, error));
     size_t capacity = 0;
     for (int32_t row = row_begin; row < row_end; row++) {
         const size_t count = count_of_row(mask, row);

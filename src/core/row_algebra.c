@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Functions of single rows. */
 #include "core/algebra.h"
+#include "core/check.h"
 #include "core/row.h"
 #include "core/row_walk.h"
 
@@ -110,6 +111,8 @@ rmask_status rmask_row_combine(const rmask *a, int32_t row_a, const rmask *b, in
         return rmask_fail(error, RMASK_ERR_ARGUMENT, "%d is no boolean function: they are numbered from 0 to 15", (int)function);
     if (a->cols != b->cols)
         return rmask_fail(error, RMASK_ERR_ARGUMENT, "the rows have %d and %d columns", (int)a->cols, (int)b->cols);
+    RMASK_TRY(rmask_trust_rows(a, row_a, row_a + 1, error));
+    RMASK_TRY(rmask_trust_rows(b, row_b, row_b + 1, error));
     row_sink s = sink_to(cols, capacity);
     pair_walk walk = {.a = rmask_flips_of(rmask_boundaries_of(a, rmask_strip_of(a, row_a)), row_a),
                       .b = rmask_flips_of(rmask_boundaries_of(b, rmask_strip_of(b, row_b)), row_b),
@@ -140,7 +143,10 @@ static rmask_status combine_rows(const rmask *mask, const int32_t *rows, size_t 
                                  size_t capacity, size_t *count, rmask_error *error)
 {
     *count = 0;
-    for (size_t i = 0; i < num_rows; i++) RMASK_TRY(rmask_check_row(rows[i], mask->rows, error));
+    for (size_t i = 0; i < num_rows; i++) {
+        RMASK_TRY(rmask_check_row(rows[i], mask->rows, error));
+        RMASK_TRY(rmask_trust_rows(mask, rows[i], rows[i] + 1, error));
+    }
     rmask_int32_vec lists[3] = {{0}, {0}, {0}};
     rmask_status status = RMASK_OK;
     if (!rmask_vec_reserve(&mask->allocator, &lists[0], 2)) status = RMASK_ERR_NOMEM;

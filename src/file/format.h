@@ -16,11 +16,12 @@
 #include "core/strip.h"
 
 #include <assert.h>
+#include <stddef.h>
 
 #define RMASK_MAGIC "\x93RMASK\r\n"
 
-/* Version 0 may still change without notice. */
-enum { RMASK_FORMAT_VERSION = 0 };
+/* A file of version 1 opens for ever: what comes later gets feature bits or another version. */
+enum { RMASK_FORMAT_VERSION = 1 };
 
 /* The directory lists its rows; without it, it covers num_directory_rows rows from first_directory_row on. */
 #define RMASK_FEATURE_SPARSE_DIRECTORY UINT32_C(1)
@@ -42,10 +43,43 @@ typedef struct rmask_header {
     uint32_t first_directory_row;
     uint32_t num_directory_rows;
     uint32_t num_container_units;
-    uint32_t reserved_a;
-    uint64_t reserved[6]; /* zero */
+    uint32_t container_cols;     /* the columns that containers are laid out for: cols, or more in a mask that grows */
+    uint32_t container_checksum; /* CRC-32C of the containers and the padding */
+    uint32_t index_checksum;     /* CRC-32C of everything between header and containers */
+    uint32_t header_checksum;    /* CRC-32C of the bytes of the header before this field */
+    uint32_t reserved_a;         /* zero */
+    uint64_t reserved[4];        /* zero */
 } rmask_header;
 
+/* The sum of all strips' list lengths. Strips may share lists, so this, and not the bytes, bounds the time to count the cells. */
+#define RMASK_MAX_STRIP_BOUNDARIES (UINT64_C(1) << 32)
+
+#define RMASK_AT(type, field, offset) static_assert(offsetof(type, field) == (offset), #field " is not where docs/format.md has it")
+RMASK_AT(rmask_header, version, 8);
+RMASK_AT(rmask_header, features, 12);
+RMASK_AT(rmask_header, rows, 16);
+RMASK_AT(rmask_header, cols, 20);
+RMASK_AT(rmask_header, num_bytes, 24);
+RMASK_AT(rmask_header, count, 32);
+RMASK_AT(rmask_header, num_exceptions, 40);
+RMASK_AT(rmask_header, num_exception_rows, 48);
+RMASK_AT(rmask_header, num_strips, 52);
+RMASK_AT(rmask_header, num_fixed, 56);
+RMASK_AT(rmask_header, num_sliding, 60);
+RMASK_AT(rmask_header, first_directory_row, 64);
+RMASK_AT(rmask_header, num_directory_rows, 68);
+RMASK_AT(rmask_header, num_container_units, 72);
+RMASK_AT(rmask_header, container_cols, 76);
+RMASK_AT(rmask_header, container_checksum, 80);
+RMASK_AT(rmask_header, index_checksum, 84);
+RMASK_AT(rmask_header, header_checksum, 88);
+RMASK_AT(rmask_header, reserved_a, 92);
+RMASK_AT(rmask_header, reserved, 96);
+RMASK_AT(rmask_strip, row_begin, 0);
+RMASK_AT(rmask_strip, fixed_begin, 4);
+RMASK_AT(rmask_strip, num_fixed, 8);
+RMASK_AT(rmask_strip, sliding_begin, 12);
+RMASK_AT(rmask_strip, num_sliding, 16);
 static_assert(sizeof(rmask_header) == 128, "the header has no hidden padding");
 static_assert(sizeof(rmask_strip) == 20, "a strip has no hidden padding");
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The kernels of simd.h, once for every tier. A tier_*.c defines TIER_VEC, the header with its vector operations, and includes
  * this file. */
+#include "file/checksum.h"
 #include "simd/simd.h"
 
 #include <string.h>
@@ -215,10 +216,27 @@ static size_t positions(uint16_t *out, const uint16_t *units, size_t num_units)
     return (size_t)(out - start);
 }
 
+#ifdef __SSE4_2__
+static uint32_t checksum(uint32_t before, const void *data, size_t num_bytes)
+{
+    const uint8_t *at = data;
+    uint64_t crc = ~before;
+    for (; num_bytes >= 8; at += 8, num_bytes -= 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof word);
+        crc = _mm_crc32_u64(crc, word);
+    }
+    for (; num_bytes > 0; at++, num_bytes--) crc = _mm_crc32_u8((uint32_t)crc, *at);
+    return ~(uint32_t)crc;
+}
+#else
+#define checksum rmask_checksum_plain
+#endif
+
 #define TIER_NAME(tier) TIER_NAME_(tier)
 #define TIER_NAME_(tier) rmask_simd_##tier
 #define TIER_STRING(tier) TIER_STRING_(tier)
 #define TIER_STRING_(tier) #tier
 
 const rmask_simd TIER_NAME(TIER) = {TIER_STRING(TIER), iota, widen, runs, merge, bits, lower_bound, intersect, flips, combine,
-                                    popcount,          positions};
+                                    popcount,          positions, checksum};

@@ -52,6 +52,9 @@ typedef struct rmask_simd {
 
     /* The positions of the set bits, ascending. `out` has room for them and 64 more. Returns their number. */
     size_t (*positions)(uint16_t *out, const uint16_t *units, size_t num_units);
+
+    /* CRC-32C; see file/checksum.h. */
+    uint32_t (*checksum)(uint32_t before, const void *data, size_t num_bytes);
 } rmask_simd;
 
 /* The tier in use. Thread-safe. */

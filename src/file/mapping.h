@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A file mapped into memory, kept for as long as a mask lies in it. */
+#ifndef ROARMASK_FILE_MAPPING_H
+#define ROARMASK_FILE_MAPPING_H
+
+#include "core/mask.h"
+
+typedef struct rmask_mapping {
+    rmask_keeper keeper;
+    rmask_allocator allocator;
+    const uint8_t *data; /* page-aligned; NULL for an empty file */
+    size_t num_bytes;
+    int file; /* open, so that a change of the file can be noticed */
+} rmask_mapping;
+
+/* Maps a regular file for reading. The caller gets one reference to the keeper. */
+rmask_status rmask_map_file(const char *path, const rmask_allocator *allocator, rmask_mapping **out, rmask_error *error);
+
+/* Fails when the file has another size than what was mapped: somebody is writing to it. */
+rmask_status rmask_mapping_settled(const rmask_mapping *mapping, rmask_error *error);
+
+/* Names the file in front of the message that a failure left in `error`. Returns `status`. */
+rmask_status rmask_name_file(rmask_error *error, const char *path, rmask_status status, const rmask_error *cause);
+
+#endif
