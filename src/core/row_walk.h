@@ -90,16 +90,16 @@ ALWAYS_INLINE void put_bitset(row_sink *s, walk_mode mode, int32_t begin, int32_
 {
     const uint32_t lo = (uint32_t)(begin - base), hi = (uint32_t)(end - base);
     if (mode == RANGES) {
-        int32_t start = begin;
-        for (int32_t col = begin; col < end; col++) {
-            const uint32_t offset = (uint32_t)(col - base);
-            const bool member = (bitset->units[offset / 16] >> offset % 16 & 1) != inside;
-            if (!member) {
-                put_range(s, mode, start, col);
-                start = col + 1;
+        for (uint32_t first = lo / 16 * 16; first < hi; first += 16) {
+            uint32_t members = bitset->units[first / 16] ^ (inside ? 0xffffu : 0);
+            if (first < lo) members &= ~UINT32_C(0) << (lo - first);
+            if (hi - first < 16) members &= ~(~UINT32_C(0) << (hi - first));
+            while (members) {
+                const int run_begin = __builtin_ctz(members), run_end = run_begin + __builtin_ctz(~(members >> run_begin));
+                put_range(s, mode, base + (int32_t)first + run_begin, base + (int32_t)first + run_end);
+                members &= ~UINT32_C(0) << run_end;
             }
         }
-        put_range(s, mode, start, end);
         return;
     }
     const size_t exceptions = rmask_container_count_range(bitset, lo, hi), n = inside ? hi - lo - exceptions : exceptions;
