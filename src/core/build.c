@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Masks from somebody else's arrays: each row becomes an inversion list, and the finder does the rest. */
 #include "core/finder.h"
+#include "core/inversion.h"
 #include "core/sort.h"
 #include "core/status.h"
 #include "simd/simd.h"
@@ -20,9 +21,7 @@ static rmask_status start(rmask_finder *finder, int32_t rows, int32_t cols, cons
 static rmask_status end(rmask_finder *finder, rmask_int32_vec *scratch, rmask_status status, rmask **out, rmask_error *error)
 {
     rmask_vec_free(&finder->draft.allocator, scratch);
-    if (status == RMASK_OK || finder->draft.failed) return rmask_finder_finish(finder, out, error);
-    rmask_finder_discard(finder);
-    return status == RMASK_ERR_NOMEM ? rmask_fail_nomem(error) : status;
+    return rmask_finder_end(finder, status, out, error);
 }
 
 /* ---------------------------------------------------------------- sparse */
@@ -129,14 +128,6 @@ rmask_status rmask_from_coo(int32_t rows, int32_t cols, const int32_t *row_indic
 
 /* ---------------------------------------------------------------- dense */
 
-/* Appends the flips in 64 memberships from column `base` on; `last` is the membership before them. */
-static void put_word_flips(rmask_int32_vec *flips, uint64_t word, int32_t base, uint64_t *last)
-{
-    for (uint64_t changes = word ^ (word << 1 | *last); changes; changes &= changes - 1)
-        rmask_vec_put(flips, base + __builtin_ctzll(changes));
-    *last = word >> 63;
-}
-
 /* The 64 memberships of a row from column `base` on; those past the last column are false. */
 typedef uint64_t read_word(const uint8_t *row, int32_t base, int32_t cols);
 
@@ -180,7 +171,7 @@ static rmask_status from_dense(int32_t rows, int32_t cols, const uint8_t *cells,
         flips.len = 0;
         for (int64_t base = 0; base < cols && !status; base += 64) {
             if (rmask_vec_reserve(&finder.draft.allocator, &flips, 64))
-                put_word_flips(&flips, read(at, (int32_t)base, cols), (int32_t)base, &last);
+                rmask_put_word_flips(&flips, read(at, (int32_t)base, cols), (int32_t)base, &last);
             else
                 status = RMASK_ERR_NOMEM;
         }

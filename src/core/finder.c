@@ -503,6 +503,13 @@ rmask_status rmask_finder_finish(rmask_finder *f, rmask **out, rmask_error *erro
     return status;
 }
 
+rmask_status rmask_finder_end(rmask_finder *f, rmask_status status, rmask **out, rmask_error *error)
+{
+    if (status == RMASK_OK || f->draft.failed) return rmask_finder_finish(f, out, error);
+    rmask_finder_discard(f);
+    return status == RMASK_ERR_NOMEM ? rmask_fail_nomem(error) : status;
+}
+
 void rmask_finder_discard(rmask_finder *f)
 {
     const rmask_allocator *allocator = allocator_of(f);

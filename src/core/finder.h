@@ -67,6 +67,10 @@ rmask_status rmask_flips_of_cols(const rmask_allocator *allocator, rmask_int32_v
 /* Makes the mask and frees the finder, also on failure. */
 rmask_status rmask_finder_finish(rmask_finder *finder, rmask **out, rmask_error *error);
 
+/* Finishes where reading the rows ended in `status` RMASK_OK, or for want of memory. Otherwise frees the finder and passes the status on,
+ * whose message is written already. */
+rmask_status rmask_finder_end(rmask_finder *finder, rmask_status status, rmask **out, rmask_error *error);
+
 /* Frees a finder that will not be finished. */
 void rmask_finder_discard(rmask_finder *finder);
 

@@ -17,4 +17,13 @@ size_t rmask_combine_lists(int32_t *out, unsigned function, const int32_t *a, si
  * both. */
 size_t rmask_toggle_lists(int32_t *out, const int32_t *a, size_t num_a, const int32_t *b, size_t num_b, int32_t shift);
 
+/* Appends the flips in 64 memberships from column `base` on, for which there is room; `last` is the membership before them, and then the
+ * last of them. */
+static inline void rmask_put_word_flips(rmask_int32_vec *flips, uint64_t word, int32_t base, uint64_t *last)
+{
+    for (uint64_t changes = word ^ (word << 1 | *last); changes; changes &= changes - 1)
+        rmask_vec_put(flips, base + __builtin_ctzll(changes));
+    *last = word >> 63;
+}
+
 #endif
