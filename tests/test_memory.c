@@ -11,6 +11,8 @@
 #include "support/hook.h"
 #include "support/ways.h"
 
+#include "roarmask/exchange.h"
+
 /* A case is one or two masks in rows; every piece of work makes what it needs of them with the allocator under test. */
 typedef struct pair {
     const twin *a, *b;
@@ -272,6 +274,35 @@ static rmask_status ask(const rmask_allocator *allocator, void *context)
     return status;
 }
 
+/* Out as one bitmap and as one a row, and back. */
+static rmask_status exchange_bitmaps(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    const size_t room = 1 << 20, row_room = 64 + (size_t)p->a->cols * 2;
+    uint8_t *bytes = must_allocate(room), *row_bytes = must_allocate((size_t)p->a->rows * row_room);
+    const void **bitmaps = must_allocate((size_t)p->a->rows * sizeof *bitmaps);
+    size_t *num_bytes = must_allocate((size_t)p->a->rows * sizeof *num_bytes), size;
+    rmask *a, *b, *out = NULL, *by_rows = NULL;
+    rmask_status status = make_both(p, allocator, &a, &b);
+    if (status == RMASK_OK) status = rmask_to_roaring(a, bytes, room, &size, NULL);
+    for (int32_t row = 0; row < p->a->rows && status == RMASK_OK; row++) {
+        bitmaps[row] = row_bytes + (size_t)row * row_room;
+        status = rmask_row_to_roaring(a, row, row_bytes + (size_t)row * row_room, row_room, &num_bytes[row], NULL);
+    }
+    if (status == RMASK_OK)
+        out = (void *)&test_poison,
+        status = rmask_from_roaring(p->a->rows, p->a->cols, bytes, size, allocator, &out, NULL);
+    if (status == RMASK_OK)
+        by_rows = (void *)&test_poison,
+        status = rmask_from_roaring_rows(p->a->rows, p->a->cols, bitmaps, num_bytes, allocator, &by_rows, NULL);
+    expect(status == RMASK_OK || by_rows == NULL, "a failed output is not NULL");
+    if (by_rows) check_rows_release(by_rows, p->a);
+    if (status != RMASK_OK && out) rmask_release(out), out = NULL;
+    rmask_release(a), rmask_release(b);
+    free(bytes), free(row_bytes), free(bitmaps), free(num_bytes);
+    return done(status, out, p->a);
+}
+
 static rmask_status save_and_load(const rmask_allocator *allocator, void *context)
 {
     const pair *p = context;
@@ -304,6 +335,7 @@ static const struct {
     {"and, or, xor, and_not, not", combine_by_name},
     {"counts, overlap, equality, rows", ask},
     {"save and load", save_and_load},
+    {"Roaring bitmaps", exchange_bitmaps},
 };
 enum { NUM_WORKS = sizeof works / sizeof works[0] };
 
