@@ -2,6 +2,7 @@
  * All 16 boolean functions of two masks, the counts without making them, the laws, and what structured results cost. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "support/generate.h"
 #include "support/ways.h"
@@ -247,6 +248,34 @@ static void structured_results_are_small(void **state)
         }
 }
 
+/* Where a plainer function stands for another one, the few cells in which they differ are found without a look at every row. */
+static void few_cells_in_many_rows(void **state)
+{
+    (void)state;
+    const clock_t begin = clock();
+    for (int swap = 0; swap < 2; swap++) {
+        rmask *a, *b;
+        expect_ok(rmask_parse("causal ^ columns(100000, 200000)", INT32_MAX, INT32_MAX, NULL, &a, test_error));
+        expect_ok(rmask_parse("window(5) | sink(3)", INT32_MAX, INT32_MAX, NULL, &b, test_error));
+        for (int function = 0; function < 16; function++) {
+            rmask *result = combined(swap ? b : a, swap ? a : b, (rmask_function)function);
+            note("function %d%s", function, swap ? ", swapped" : "");
+            expect(bytes_of(result) <= 1024, "%llu bytes", (unsigned long long)bytes_of(result));
+            expect_ok(rmask_verify(result, test_error));
+            for (int32_t row = 199990; row < 200010; row++)
+                for (int32_t col = 199990; col < 200010; col++) {
+                    const bool in_a = rmask_contains(swap ? b : a, row, col), in_b = rmask_contains(swap ? a : b, row, col);
+                    expect(rmask_contains(result, row, col) == function_holds((rmask_function)function, in_a, in_b),
+                           "cell (%d, %d)", row, col);
+                }
+            rmask_release(result);
+        }
+        rmask_release(a), rmask_release(b);
+    }
+    const double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+    expect(seconds < 10, "%.1f s for what takes milliseconds", seconds);
+}
+
 /* x & (x | y) is x, and costs about what x and y do, though not always what x alone does. */
 static void results_forget_how_they_were_made(void **state)
 {
@@ -343,6 +372,7 @@ int main(void)
         cmocka_unit_test(wide_rows_with_chunks),
         cmocka_unit_test(names_and_laws),
         cmocka_unit_test(structured_results_are_small),
+        cmocka_unit_test(few_cells_in_many_rows),
         cmocka_unit_test(results_forget_how_they_were_made),
         cmocka_unit_test(results_stay_in_proportion),
         cmocka_unit_test(grids_that_differ),

@@ -232,22 +232,30 @@ static rmask_status sort_crossings(const rows_pair *pair, size_t begin)
 
 /* ---------------------------------------------------------------- functions that stand for another */
 
-/* How many cells have each pair of memberships: entry 2 * a + b. */
-static rmask_status count_memberships(rows_pair *pair, uint64_t counts[4])
+/* How many cells of these rows have each pair of memberships: entry 2 * a + b. */
+static rmask_status count_memberships(rows_pair *pair, int32_t row_begin, int32_t row_end, uint64_t counts[4])
 {
     if (!reserve_lists(pair)) return RMASK_ERR_NOMEM;
     const rmask_boundaries *a = &pair->a, *b = &pair->b;
     const rmask_boundaries either = {
         pair->fixed.at, rmask_combine_lists(pair->fixed.at, RMASK_XOR, a->fixed, a->num_fixed, b->fixed, b->num_fixed),
         pair->sliding.at, rmask_combine_lists(pair->sliding.at, RMASK_XOR, a->sliding, a->num_sliding, b->sliding, b->num_sliding)};
-    const uint64_t in_a = rmask_strip_count(*a, pair->row_begin, pair->row_end, pair->cols);
-    const uint64_t in_b = rmask_strip_count(*b, pair->row_begin, pair->row_end, pair->cols);
-    const uint64_t in_one = rmask_strip_count(either, pair->row_begin, pair->row_end, pair->cols);
+    const uint64_t in_a = rmask_strip_count(*a, row_begin, row_end, pair->cols);
+    const uint64_t in_b = rmask_strip_count(*b, row_begin, row_end, pair->cols);
+    const uint64_t in_one = rmask_strip_count(either, row_begin, row_end, pair->cols);
     counts[3] = (in_a + in_b - in_one) / 2;
     counts[2] = in_a - counts[3];
     counts[1] = in_b - counts[3];
-    counts[0] = (uint64_t)(pair->row_end - pair->row_begin) * (uint64_t)pair->cols - in_one - counts[3];
+    counts[0] = (uint64_t)(row_end - row_begin) * (uint64_t)pair->cols - in_one - counts[3];
     return RMASK_OK;
+}
+
+/* How many of them are of the kinds in `wrong`, a truth table. */
+static uint64_t count_wrong(const uint64_t memberships[4], unsigned wrong)
+{
+    uint64_t cells = 0;
+    for (unsigned i = 0; i < 4; i++) cells += wrong >> i & 1 ? memberships[i] : 0;
+    return cells;
 }
 
 /* Appends, of the columns [begin, end) of a row, those whose membership is wanted: bit 0 for false, bit 1 for true. There is room. */
@@ -262,18 +270,41 @@ static void put_members(const rows_pair *pair, int32_t row, int32_t begin, int32
             rmask_vec_put(pair->crossings, (uint64_t)row << 32 | (uint32_t)col);
 }
 
+/* Appends the cells of a row where `wrong` holds. */
+static void put_wrong_row(const rows_pair *pair, int32_t row, unsigned wrong)
+{
+    rmask_flips a = rmask_flips_of(pair->a, row), b = rmask_flips_of(pair->b, row);
+    int32_t begin, end;
+    bool inside;
+    while (rmask_next_segment(&a, pair->cols, &begin, &end, &inside))
+        put_members(pair, row, begin, end, &b, wrong >> (2 * inside) & 3);
+}
+
+/* Rows for each cell that are looked at one by one. More are halved: arithmetic finds the halves without a cell. */
+enum { ROWS_A_CELL = 16 };
+
+/* Appends the `num_cells` cells of some rows where `wrong` holds. There is room. */
+static rmask_status put_wrong_rows(rows_pair *pair, int32_t row_begin, int32_t row_end, unsigned wrong, uint64_t num_cells)
+{
+    if (num_cells == 0) return RMASK_OK;
+    if ((uint64_t)(row_end - row_begin) <= ROWS_A_CELL * num_cells) {
+        for (int32_t row = row_begin; row < row_end; row++) put_wrong_row(pair, row, wrong);
+        return RMASK_OK;
+    }
+    const int32_t middle = row_begin + (row_end - row_begin) / 2;
+    uint64_t memberships[4];
+    RMASK_TRY(count_memberships(pair, row_begin, middle, memberships));
+    const uint64_t above = count_wrong(memberships, wrong);
+    RMASK_TRY(put_wrong_rows(pair, row_begin, middle, wrong, above));
+    return put_wrong_rows(pair, middle, row_end, wrong, num_cells - above);
+}
+
 /* The strips of a function without a product, and the `num_cells` cells where it is wrong. */
 static rmask_status put_stand_in(rows_pair *pair, unsigned stand_in, uint64_t num_cells)
 {
-    const unsigned function = pair->function, wrong = function ^ stand_in;
+    const unsigned function = pair->function;
     if (!rmask_vec_reserve(allocator_of(pair), pair->crossings, num_cells)) return RMASK_ERR_NOMEM;
-    for (int32_t row = pair->row_begin; row < pair->row_end && num_cells > 0; row++) {
-        rmask_flips a = rmask_flips_of(pair->a, row), b = rmask_flips_of(pair->b, row);
-        int32_t begin, end;
-        bool inside;
-        while (rmask_next_segment(&a, pair->cols, &begin, &end, &inside))
-            put_members(pair, row, begin, end, &b, wrong >> (2 * inside) & 3);
-    }
+    RMASK_TRY(put_wrong_rows(pair, pair->row_begin, pair->row_end, function ^ stand_in, num_cells));
     pair->function = stand_in;
     const rmask_status status = put_uncut_rows(pair);
     pair->function = function;
@@ -323,7 +354,7 @@ enum { CROSSINGS = 16 };
 static rmask_status find_way(rows_pair *pair, way *best)
 {
     uint64_t memberships[4];
-    RMASK_TRY(count_memberships(pair, memberships));
+    RMASK_TRY(count_memberships(pair, pair->row_begin, pair->row_end, memberships));
     *best = (way){.bytes = UINT64_MAX};
     if (has_product(pair->function)) {
         const uint64_t cells = count_crossings(pair, pair->a, pair->b) + count_crossings(pair, pair->b, pair->a);
@@ -331,8 +362,7 @@ static rmask_status find_way(rows_pair *pair, way *best)
     }
     for (unsigned stand_in = 0; stand_in < 16; stand_in++) {
         if (has_product(stand_in)) continue;
-        uint64_t cells = 0;
-        for (unsigned i = 0; i < 4; i++) cells += (pair->function ^ stand_in) >> i & 1 ? memberships[i] : 0;
+        const uint64_t cells = count_wrong(memberships, pair->function ^ stand_in);
         const uint64_t bytes = exception_bytes(pair, cells) + stand_in_bytes(pair, stand_in);
         if (bytes < best->bytes) *best = (way){stand_in, cells, bytes};
     }
