@@ -63,8 +63,3 @@ rmask_status rmask_mapping_settled(const rmask_mapping *mapping, rmask_error *er
     if (fstat(mapping->file, &facts) == 0 && (uint64_t)facts.st_size == mapping->num_bytes) return RMASK_OK;
     return rmask_fail(error, RMASK_ERR_FORMAT, "the file is being written to: it had %zu bytes and now has another size", mapping->num_bytes);
 }
-
-rmask_status rmask_name_file(rmask_error *error, const char *path, rmask_status status, const rmask_error *cause)
-{
-    return status ? rmask_fail(error, status, "%.100s: %.150s", path, cause->message) : RMASK_OK;
-}

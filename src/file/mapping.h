@@ -19,7 +19,4 @@ rmask_status rmask_map_file(const char *path, const rmask_allocator *allocator, 
 /* Fails when the file has another size than what was mapped: somebody is writing to it. */
 rmask_status rmask_mapping_settled(const rmask_mapping *mapping, rmask_error *error);
 
-/* Names the file in front of the message that a failure left in `error`. Returns `status`. */
-rmask_status rmask_name_file(rmask_error *error, const char *path, rmask_status status, const rmask_error *cause);
-
 #endif

@@ -34,3 +34,26 @@ void seal(uint8_t *bytes, size_t num_bytes)
     }
     put(bytes, 88, seal_checksum(bytes, 88));
 }
+
+static uint64_t offset_of_mask(const uint8_t *bytes, size_t num_bytes, uint64_t index)
+{
+    uint64_t offset;
+    if (index >= field(bytes, 40) || SEAL_ATLAS_HEADER_BYTES + 8 * (index + 1) > num_bytes) return num_bytes;
+    memcpy(&offset, bytes + SEAL_ATLAS_HEADER_BYTES + 8 * index, sizeof offset);
+    return offset < num_bytes ? offset : num_bytes;
+}
+
+void seal_atlas(uint8_t *bytes, size_t num_bytes)
+{
+    if (num_bytes < SEAL_ATLAS_HEADER_BYTES) return;
+    for (uint64_t i = 0; offset_of_mask(bytes, num_bytes, i) < num_bytes; i++) {
+        const uint64_t begin = offset_of_mask(bytes, num_bytes, i);
+        uint64_t length = 0;
+        if (begin + 32 <= num_bytes) memcpy(&length, bytes + begin + 24, sizeof length);
+        if (length <= num_bytes - begin) seal(bytes + begin, (size_t)length);
+    }
+    const uint64_t tables = 8 * field(bytes, 40) + 4 * field(bytes, 32) * field(bytes, 36) + field(bytes, 44) + 1;
+    const uint64_t masks = (SEAL_ATLAS_HEADER_BYTES + tables + 63) / 64 * 64;
+    if (masks <= num_bytes) put(bytes, 48, seal_checksum(bytes + SEAL_ATLAS_HEADER_BYTES, (size_t)masks - SEAL_ATLAS_HEADER_BYTES));
+    put(bytes, 52, seal_checksum(bytes, 52));
+}
