@@ -52,7 +52,8 @@ static bool reserve_lists(rows_pair *pair)
 
 /* ---------------------------------------------------------------- cuts */
 
-/* For each sliding boundary, the fixed ones that it meets strictly inside the rows. Appends the rows to `cuts` where given. */
+/* For each sliding boundary, the fixed ones that it meets strictly inside the rows: those that meet in the last one are in order up to
+ * there. Appends the rows to `cuts` where given. */
 static uint64_t find_cuts(const rows_pair *pair, rmask_boundaries fixed, rmask_boundaries sliding, rmask_int32_vec *cuts)
 {
     uint64_t num_cuts = 0;
@@ -60,7 +61,7 @@ static uint64_t find_cuts(const rows_pair *pair, rmask_boundaries fixed, rmask_b
         const int64_t w = sliding.sliding[j];
         const int64_t lowest = w + pair->row_begin > 0 ? w + pair->row_begin : 0;
         const size_t begin = rmask_upper_bound(fixed.fixed, fixed.num_fixed, lowest);
-        const size_t end = rmask_upper_bound(fixed.fixed, fixed.num_fixed, w + pair->row_end - 1);
+        const size_t end = rmask_upper_bound(fixed.fixed, fixed.num_fixed, w + pair->row_end - 2);
         for (size_t i = begin; cuts && i < end; i++) rmask_vec_put(cuts, (int32_t)(fixed.fixed[i] - w));
         num_cuts += end > begin ? end - begin : 0;
     }
