@@ -4,8 +4,6 @@
 
 #include "core/check.h"
 
-#include <string.h>
-
 typedef struct combiner {
     const rmask *a, *b;
     unsigned function;
@@ -14,7 +12,6 @@ typedef struct combiner {
     rmask_u64_vec crossings;
     size_t next_crossing;
     rmask_chunk_space *space;
-    rmask_vec(uint16_t) units; /* of a row of several chunks */
     rmask_int32_vec cols;      /* of a row with crossings */
 } combiner;
 
@@ -32,33 +29,19 @@ static rmask_status put_units(combiner *c, int32_t row, const uint16_t *units, s
     return rmask_draft_row_units(&c->draft, row, units, num_units, tally->num_exceptions, tally->balance);
 }
 
-/* Lays out a row of several chunks as exception.h says, in c->units: heads for as many containers as there can be, units behind them,
- * and then both moved together. */
 static rmask_status combine_wide_row(combiner *c, int32_t row, rmask_chunk_pairs *pairs, rmask_tally *tally)
 {
-    const size_t max_containers = (size_t)pairs->rows[0].left + pairs->rows[1].left, units_at = 1 + 2 * max_containers;
     rmask_flips flips_a = rmask_flips_of(strip_at(c->a, row), row), flips_b = rmask_flips_of(strip_at(c->b, row), row);
     rmask_container a, b;
-    size_t num_containers = 0;
-    c->units.len = 0;
-    if (!rmask_vec_reserve(&c->draft.allocator, &c->units, units_at)) return RMASK_ERR_NOMEM;
-    c->units.len = units_at;
+    if (!c->count_only) RMASK_TRY(rmask_draft_begin_row(&c->draft, pairs->rows[0].left + pairs->rows[1].left));
     for (int32_t chunk; rmask_next_chunk_pair(pairs, &chunk, &a, &b);) {
         const rmask_container made =
             rmask_combine_chunk(c->space, c->function, c->a->cols, chunk, &flips_a, &a, &flips_b, &b, tally);
-        if (made.num_units == 0) continue;
-        if (!rmask_vec_reserve(&c->draft.allocator, &c->units, made.num_units)) return RMASK_ERR_NOMEM;
-        memcpy(c->units.at + c->units.len, made.units, made.num_units * sizeof *made.units);
-        c->units.len += made.num_units;
-        c->units.at[1 + 2 * num_containers] = (uint16_t)chunk;
-        c->units.at[2 + 2 * num_containers] = (uint16_t)made.num_units;
-        num_containers++;
+        if (made.num_units && !c->count_only) RMASK_TRY(rmask_draft_container(&c->draft, row, &made));
     }
-    const size_t num_units = c->units.len - units_at, packed_at = 1 + 2 * num_containers;
-    c->units.at[0] = (uint16_t)num_containers;
-    memmove(c->units.at + packed_at, c->units.at + units_at, num_units * sizeof *c->units.at);
-    c->units.len = packed_at + num_units;
-    return put_units(c, row, c->units.at, c->units.len, tally);
+    if (!c->count_only) return rmask_draft_end_row(&c->draft, row, tally->num_exceptions, tally->balance);
+    c->draft.exception_balance += tally->balance;
+    return RMASK_OK;
 }
 
 static rmask_status combine_row(combiner *c, int32_t row, rmask_row_containers row_a, rmask_row_containers row_b)
@@ -178,9 +161,11 @@ static rmask_status combine(const rmask *a, const rmask *b, rmask_function funct
     rmask_draft_init(&c.draft, a->rows, a->cols, &a->allocator);
     rmask_status status = combine_all(&c);
     rmask_vec_free(&c.draft.allocator, &c.crossings);
-    rmask_vec_free(&c.draft.allocator, &c.units);
     rmask_vec_free(&c.draft.allocator, &c.cols);
-    if (!status && out) return rmask_draft_finish(&c.draft, out, error);
+    if (out) {
+        if (status && !c.draft.failed) c.draft.failed = status;
+        return rmask_draft_finish(&c.draft, out, error);
+    }
     if (!status) *count = rmask_draft_count(&c.draft);
     rmask_draft_discard(&c.draft);
     return status ? rmask_fail_nomem(error) : RMASK_OK;

@@ -28,6 +28,8 @@ typedef struct rmask_draft {
     rmask_vec(uint16_t) containers;
     uint64_t num_exceptions;
     int64_t exception_balance; /* exceptions outside the strips minus exceptions inside */
+    size_t row_at;         /* of the row whose containers come one by one, where it begins */
+    uint32_t num_heads, num_containers; /* of that row: room for heads, and containers so far */
     rmask_int32_vec scratch, flips;
     rmask_status failed; /* the first failure; it sticks */
 } rmask_draft;
@@ -53,6 +55,16 @@ rmask_status rmask_draft_flips(rmask_draft *draft, int32_t row, const int32_t *f
 /* The same for a row whose units are laid out already, as exception.h says. They are copied. */
 rmask_status rmask_draft_row_units(rmask_draft *draft, int32_t row, const uint16_t *units, size_t num_units,
                                    uint64_t num_exceptions, int64_t balance);
+
+/* The same for a row whose containers come one by one, in the order of their chunks, at most `max_containers` of them. In a grid of one
+ * chunk that is 1. A row of none is no exceptional row. */
+rmask_status rmask_draft_begin_row(rmask_draft *draft, uint32_t max_containers);
+rmask_status rmask_draft_container(rmask_draft *draft, int32_t row, const rmask_container *container);
+rmask_status rmask_draft_end_row(rmask_draft *draft, int32_t row, uint64_t num_exceptions, int64_t balance);
+
+/* The same for the rows [row_begin, row_end) of a mask whose containers are laid out for the draft's columns; they become the rows from
+ * `row_at` on. Their numbers are left to the caller, who adds to draft->num_exceptions and draft->exception_balance. */
+rmask_status rmask_draft_rows(rmask_draft *draft, const rmask *mask, int32_t row_begin, int32_t row_end, int32_t row_at);
 
 /* The lists of one of the draft's strips, valid until the next call. */
 rmask_boundaries rmask_draft_boundaries(const rmask_draft *draft, const rmask_strip *strip);

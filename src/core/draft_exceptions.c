@@ -222,3 +222,71 @@ rmask_status rmask_draft_row_units(rmask_draft *draft, int32_t row, const uint16
     draft->containers.len += num_units;
     return end_row(draft, row, num_exceptions, balance);
 }
+
+/* ---------------------------------------------------------------- containers one by one */
+
+rmask_status rmask_draft_begin_row(rmask_draft *draft, uint32_t max_containers)
+{
+    if (draft->failed) return draft->failed;
+    draft->row_at = draft->containers.len;
+    draft->num_containers = 0;
+    draft->num_heads = draft->cols > RMASK_CHUNK_COLS ? max_containers : 0;
+    if (draft->num_heads == 0) return RMASK_OK;
+    const size_t heads = 1 + 2 * (size_t)draft->num_heads;
+    if (!rmask_vec_reserve(&draft->allocator, &draft->containers, heads)) return fail(draft, RMASK_ERR_NOMEM);
+    draft->containers.len += heads;
+    return RMASK_OK;
+}
+
+rmask_status rmask_draft_container(rmask_draft *draft, int32_t row, const rmask_container *container)
+{
+    RMASK_TRY(begin_row(draft, row, container->num_units));
+    memcpy(draft->containers.at + draft->containers.len, container->units, container->num_units * sizeof *container->units);
+    draft->containers.len += container->num_units;
+    if (draft->num_heads) {
+        uint16_t *head = draft->containers.at + draft->row_at + 1 + 2 * (size_t)draft->num_containers;
+        head[0] = (uint16_t)container->chunk;
+        head[1] = (uint16_t)container->num_units;
+    }
+    draft->num_containers++;
+    return RMASK_OK;
+}
+
+rmask_status rmask_draft_end_row(rmask_draft *draft, int32_t row, uint64_t num_exceptions, int64_t balance)
+{
+    if (draft->failed) return draft->failed;
+    if (draft->num_containers == 0) {
+        draft->containers.len = draft->row_at;
+        return RMASK_OK;
+    }
+    if (draft->num_heads) { /* units move up to the heads that there are */
+        uint16_t *heads = draft->containers.at + draft->row_at, *units = heads + 1 + 2 * (size_t)draft->num_heads;
+        const size_t num_units = (size_t)(draft->containers.at + draft->containers.len - units);
+        heads[0] = (uint16_t)draft->num_containers;
+        memmove(heads + 1 + 2 * (size_t)draft->num_containers, units, num_units * sizeof *units);
+        draft->containers.len -= 2 * (size_t)(draft->num_heads - draft->num_containers);
+    }
+    return end_row(draft, row, num_exceptions, balance);
+}
+
+rmask_status rmask_draft_rows(rmask_draft *draft, const rmask *mask, int32_t row_begin, int32_t row_end, int32_t row_at)
+{
+    if (draft->failed) return draft->failed;
+    const uint32_t first = rmask_directory_find(mask, row_begin), end = rmask_directory_find(mask, row_end);
+    if (first == end) return RMASK_OK;
+    const uint32_t *offsets = mask->directory_offsets;
+    const uint64_t num_units = offsets[end] - offsets[first], len = draft->containers.len;
+    if (len + num_units > UINT32_MAX) return fail(draft, RMASK_ERR_LIMIT);
+    RMASK_TRY(begin_row(draft, row_at + (row_end - row_begin) - 1, num_units));
+    if (!rmask_vec_reserve(&draft->allocator, &draft->exception_rows, end - first) ||
+        !rmask_vec_reserve(&draft->allocator, &draft->exception_ends, end - first))
+        return fail(draft, RMASK_ERR_NOMEM);
+    memcpy(draft->containers.at + len, mask->containers + offsets[first], num_units * sizeof *mask->containers);
+    draft->containers.len += num_units;
+    for (uint32_t i = first; i < end; i++) {
+        if (offsets[i] == offsets[i + 1]) continue;
+        rmask_vec_put(&draft->exception_rows, rmask_directory_row(mask, i) - row_begin + row_at);
+        rmask_vec_put(&draft->exception_ends, (uint32_t)(len + offsets[i + 1] - offsets[first]));
+    }
+    return RMASK_OK;
+}
