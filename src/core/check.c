@@ -198,12 +198,13 @@ static rmask_status check_counts(const rmask *mask, rmask_error *error)
     rmask_exception_walk walk = rmask_walk_exceptions(mask, 0);
     for (int32_t row; (row = rmask_walk_row(&walk)) < mask->rows;) {
         rmask_row_containers containers = rmask_walk_take(&walk);
-        count += (uint64_t)rmask_exception_balance(mask, row, containers);
+        count -= 2 * rmask_exceptions_inside(rmask_boundaries_of(mask, rmask_strip_of(mask, row)), row, containers, 0, mask->cols);
         for (rmask_container container; rmask_next_container(&containers, &container);)
             num_exceptions += rmask_container_count(&container);
     }
     if (num_exceptions != mask->header->num_exceptions)
         return fail_at(error, offsetof(rmask_header, num_exceptions), "a wrong number of exceptions");
+    count += num_exceptions; /* those inside were taken off twice */
     if (count != mask->header->count) return fail_at(error, offsetof(rmask_header, count), "a wrong number of cells");
     return RMASK_OK;
 }

@@ -92,12 +92,48 @@ ALWAYS_INLINE rmask_flips flips_of_row(const rmask *mask, int32_t row)
     return rmask_flips_of(rmask_boundaries_of(mask, rmask_strip_of(mask, row)), row);
 }
 
-int64_t rmask_exception_balance(const rmask *mask, int32_t row, rmask_row_containers containers)
+/* The entries of an array in [begin, end), relative to its chunk, that lie inside; segments without entries are jumped over. */
+static size_t array_inside(rmask_flips *flips, const rmask_container *array, int32_t base, int32_t begin, int32_t end)
 {
-    row_sink with = {.simd = rmask_simd_get()}, without = with;
-    count_row(&with, mask->cols, flips_of_row(mask, row), containers);
-    count_row(&without, mask->cols, flips_of_row(mask, row), (rmask_row_containers){.left = 0});
-    return (int64_t)with.count - (int64_t)without.count;
+    const rmask_simd *simd = rmask_simd_get();
+    const size_t before = rmask_count_below(simd, array->units, array->num_units, begin);
+    const uint16_t *values = array->units + before;
+    size_t left = rmask_count_below(simd, values, array->num_units - before, end), count = 0;
+    while (left > 0) {
+        int32_t segment_begin, segment_end = base + end;
+        bool inside = false;
+        if (flips->at < base + *values) rmask_flips_seek(flips, base + *values);
+        rmask_next_segment(flips, base + end, &segment_begin, &segment_end, &inside);
+        const size_t n = rmask_count_below(simd, values, left, segment_end - base);
+        count += inside ? n : 0;
+        values += n;
+        left -= n;
+    }
+    return count;
+}
+
+static size_t bitset_inside(rmask_flips *flips, const rmask_container *bitset, int32_t base, int32_t begin, int32_t end)
+{
+    size_t count = 0;
+    bool inside;
+    if (flips->at < base + begin) rmask_flips_seek(flips, base + begin);
+    for (int32_t segment_begin, segment_end; rmask_next_segment(flips, base + end, &segment_begin, &segment_end, &inside);)
+        if (inside) count += rmask_container_count_range(bitset, (uint32_t)(segment_begin - base), (uint32_t)(segment_end - base));
+    return count;
+}
+
+uint64_t rmask_exceptions_inside(rmask_boundaries strip, int32_t row, rmask_row_containers containers, int32_t col_begin, int32_t col_end)
+{
+    rmask_flips flips = rmask_flips_of(strip, row);
+    uint64_t count = 0;
+    for (rmask_container container; rmask_next_container(&containers, &container);) {
+        const int32_t base = container.chunk * RMASK_CHUNK_COLS;
+        const int32_t width = col_end - base < RMASK_CHUNK_COLS ? col_end - base : RMASK_CHUNK_COLS;
+        const int32_t begin = col_begin > base ? col_begin - base : 0;
+        if (begin >= width) continue;
+        count += (container.is_bitset ? bitset_inside : array_inside)(&flips, &container, base, begin, width);
+    }
+    return count;
 }
 
 /* ---------------------------------------------------------------- one row */
