@@ -209,6 +209,15 @@ double rmask_density(const rmask *mask)
     return cells > 0 ? (double)mask->header->count / cells : 0;
 }
 
+rmask_status rmask_check_window(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,
+                                rmask_error *error)
+{
+    if (0 <= row_begin && row_begin <= row_end && row_end <= mask->rows && 0 <= col_begin && col_begin <= col_end && col_end <= mask->cols)
+        return RMASK_OK;
+    return rmask_fail(error, RMASK_ERR_RANGE, "rows [%d, %d) and columns [%d, %d) are out of range: the grid is %d x %d", (int)row_begin,
+                      (int)row_end, (int)col_begin, (int)col_end, (int)mask->rows, (int)mask->cols);
+}
+
 void rmask_get_stats(const rmask *mask, rmask_stats *stats)
 {
     const rmask_header *header = mask->header;

@@ -134,11 +134,7 @@ static rmask_status check(const raster *r, rmask_error *error)
     if (r->num_rows < 1 || r->num_cols < 1)
         return rmask_fail(error, RMASK_ERR_RANGE, "a raster of %d x %d is out of range: its sides are at least 1", (int)r->num_rows,
                           (int)r->num_cols);
-    if (r->row_begin < 0 || r->row_begin > r->row_end || r->row_end > mask->rows || r->col_begin < 0 || r->col_begin > r->col_end ||
-        r->col_end > mask->cols)
-        return rmask_fail(error, RMASK_ERR_RANGE, "rows [%d, %d) and columns [%d, %d) are out of range: the grid is %d x %d",
-                          (int)r->row_begin, (int)r->row_end, (int)r->col_begin, (int)r->col_end, (int)mask->rows, (int)mask->cols);
-    return RMASK_OK;
+    return rmask_check_window(mask, r->row_begin, r->row_end, r->col_begin, r->col_end, error);
 }
 
 rmask_status rmask_raster(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,

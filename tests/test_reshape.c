@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Slicing, shifting, packing, repeating, stacking and taking rows: against the twin, their laws, and what they cost. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/generate.h"
+#include "support/seal.h"
+#include "support/ways.h"
+
+/* ---------------------------------------------------------------- twins */
+
+/* Copies a window of `from` to (row_at, col_at) of `t`; what falls outside is lost. */
+static void paste(twin *t, int64_t row_at, int64_t col_at, const twin *from, const int32_t window[4])
+{
+    for (int64_t row = window[0]; row < window[1]; row++)
+        for (int64_t col = window[2]; col < window[3]; col++) {
+            int64_t to_row = row_at + row - window[0], to_col = col_at + col - window[2];
+            if (to_row < 0 || to_row >= t->rows || to_col < 0 || to_col >= t->cols) continue;
+            twin_at(t, (int32_t)to_row)[to_col] = twin_at(from, (int32_t)row)[col];
+        }
+}
+
+static void paste_all(twin *t, int64_t row_at, int64_t col_at, const twin *from)
+{
+    paste(t, row_at, col_at, from, (int32_t[4]){0, from->rows, 0, from->cols});
+}
+
+static void check_release(rmask *mask, twin *t, bool fully)
+{
+    (fully ? check_same : check_rows)(mask, t);
+    rmask_release(mask), twin_free(t);
+}
+
+/* ---------------------------------------------------------------- each against its twin */
+
+static void check_slice(const rmask *mask, const twin *t, const int32_t window[4], bool fully)
+{
+    rmask *slice;
+    twin *wanted = twin_create(window[1] - window[0], window[3] - window[2]);
+    note("%s; rows [%d, %d), columns [%d, %d)", noted(), window[0], window[1], window[2], window[3]);
+    paste(wanted, 0, 0, t, window);
+    expect_ok(rmask_slice(mask, window[0], window[1], window[2], window[3], &slice, test_error));
+    check_release(slice, wanted, fully);
+}
+
+static void check_shift(const rmask *mask, const twin *t, int32_t row_shift, int32_t col_shift)
+{
+    rmask *shifted;
+    twin *wanted = twin_create(t->rows, t->cols);
+    paste_all(wanted, row_shift, col_shift, t);
+    expect_ok(rmask_shift(mask, row_shift, col_shift, &shifted, test_error));
+    check_release(shifted, wanted, false);
+}
+
+static void check_take_rows(const rmask *mask, const twin *t, const int32_t *rows, int32_t num_rows)
+{
+    rmask *taken;
+    twin *wanted = twin_create(num_rows, t->cols);
+    for (int32_t i = 0; i < num_rows; i++) paste(wanted, i, 0, t, (int32_t[4]){rows[i], rows[i] + 1, 0, t->cols});
+    expect_ok(rmask_take_rows(mask, rows, (size_t)num_rows, &taken, test_error));
+    check_release(taken, wanted, false);
+}
+
+/* A side's part, from nothing to all of it. */
+static void draw_part(int32_t size, int32_t *begin, int32_t *end, rng *random)
+{
+    *begin = rng_chance(random, 0.3) ? 0 : (int32_t)rng_between(random, 0, size);
+    *end = rng_chance(random, 0.3) ? size : (int32_t)rng_between(random, *begin, size);
+}
+
+static int32_t draw_shift(int32_t size, rng *random)
+{
+    if (rng_chance(random, 0.2)) return 0;
+    if (rng_chance(random, 0.1)) return (int32_t)rng_between(random, -INT32_MAX - 1, INT32_MAX);
+    return (int32_t)rng_between(random, -(rng_chance(random, 0.5) ? 5 : size), rng_chance(random, 0.5) ? 5 : size);
+}
+
+/* Runs up, runs of one row, and rows by lot. */
+static int32_t draw_rows(int32_t *rows, int32_t capacity, int32_t num_rows, rng *random)
+{
+    int32_t n = 0;
+    if (num_rows == 0) return 0;
+    while (n < capacity && !rng_chance(random, 0.02)) {
+        int32_t row = (int32_t)rng_below(random, num_rows), step = (int32_t)rng_between(random, -1, 1);
+        int64_t len = rng_chance(random, 0.3) ? 1 : rng_between(random, 1, 20);
+        for (int64_t i = 0; i < len && n < capacity && row >= 0 && row < num_rows; i++, row += step) rows[n++] = row;
+    }
+    return n;
+}
+
+static void check_one_mask(const rmask *mask, const twin *t, bool fully, rng *random)
+{
+    char name[200];
+    int32_t window[4], rows[150];
+    memcpy(name, noted(), sizeof name - 1), name[sizeof name - 1] = 0;
+    for (int i = 0; i < 4; i++) {
+        draw_part(t->rows, &window[0], &window[1], random);
+        draw_part(t->cols, &window[2], &window[3], random);
+        if (i == 0) window[2] = 0, window[3] = t->cols;
+        check_slice(mask, t, window, fully);
+        note("%s", name);
+    }
+    for (int i = 0; i < 4; i++) {
+        int32_t row_shift = draw_shift(t->rows, random), col_shift = draw_shift(t->cols, random);
+        if (i == 0) col_shift = 0;
+        if (i == 1) col_shift = row_shift;
+        note("%s, shifted by %d, %d", name, row_shift, col_shift);
+        check_shift(mask, t, row_shift, col_shift);
+    }
+    note("%s, rows taken", name);
+    check_take_rows(mask, t, rows, draw_rows(rows, 150, t->rows, random));
+    note("%s, repeated", name);
+    for (int32_t times = 0; times < 4; times++) {
+        rmask *repeated;
+        twin *wanted = twin_create(t->rows * times, t->cols * times);
+        for (int32_t i = 0; i < times; i++) paste_all(wanted, (int64_t)t->rows * i, (int64_t)t->cols * i, t);
+        expect_ok(rmask_repeat(mask, times, &repeated, test_error));
+        check_release(repeated, wanted, fully && times == 2);
+    }
+    note("%s", name);
+}
+
+static void every_kind(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int kind = 0; kind < NUM_KINDS; kind++)
+        for (int repeat = 0; repeat < 12; repeat++) {
+            shape s = random_shape(3000, &random);
+            twin *t = generate(kind, s.rows, s.cols, &random);
+            rmask *mask = make_any(t, &random);
+            note("%s, %d x %d", kind_name(kind), s.rows, s.cols);
+            check_one_mask(mask, t, repeat == 0, &random);
+            rmask_release(mask), twin_free(t);
+        }
+}
+
+static void every_way(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int way = 0; way < NUM_WAYS; way++)
+        for (int repeat = 0; repeat < 8; repeat++) {
+            shape s = random_shape(3000, &random);
+            twin *t = generate_any(s.rows, s.cols, &random);
+            rmask *mask = make(way, t, NULL, &random);
+            note("%s, %d x %d", way_name(way), s.rows, s.cols);
+            check_one_mask(mask, t, false, &random);
+            rmask_release(mask), twin_free(t);
+        }
+}
+
+static void every_shape(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int i = 0; i < num_shapes; i++)
+        for (int repeat = 0; repeat < (i < num_small_shapes ? 6 : 2); repeat++) {
+            int kind = (int)rng_below(&random, NUM_KINDS);
+            twin *t = generate(kind, shapes[i].rows, shapes[i].cols, &random);
+            rmask *mask = make_any(t, &random);
+            note("%s, %d x %d", kind_name(kind), t->rows, t->cols);
+            check_one_mask(mask, t, false, &random);
+            rmask_release(mask), twin_free(t);
+        }
+}
+
+/* Arrays and bitsets that move within their chunk, by whole chunks, and across the edges of chunks. */
+static void containers_move_across_chunks(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    static const double densities[] = {0, 0.0003, 0.05, 0.5, 0.999};
+    static const int32_t steps[] = {0, 1, 15, 16, 17, 64, 65535, 65536, 65537, 131072, 140000};
+    enum { NUM_STEPS = sizeof steps / sizeof *steps };
+    for (int i = 0; i < 6; i++) {
+        twin *t = twin_create(3, i % 2 ? 3 * 65536 + 77 : 2 * 65536);
+        for (int32_t row = 0; row < t->rows; row++)
+            for (int32_t col = 0; col < t->cols; col++)
+                twin_at(t, row)[col] = rng_chance(&random, densities[(i + (col >> 16) + 2 * row) % 5]);
+        rmask *mask = make_plain(t);
+        for (int k = 0; k < NUM_STEPS; k++) {
+            note("wide rows %d, moved by %d", i, steps[k]);
+            check_shift(mask, t, 0, steps[k]);
+            check_shift(mask, t, 1, -steps[k]);
+            int32_t begin = steps[k] < t->cols ? steps[k] : t->cols;
+            check_slice(mask, t, (int32_t[4]){0, 3, begin, (int32_t)rng_between(&random, begin, t->cols)}, false);
+            check_slice(mask, t, (int32_t[4]){1, 3, 0, begin}, false);
+        }
+        rmask_release(mask), twin_free(t);
+    }
+}
+
+enum { HEADER_CONTAINER_COLS = 76 };
+
+/* A mask's bytes, to be changed. */
+static uint8_t *copied_bytes(const rmask *mask, size_t *num_bytes)
+{
+    const void *data = rmask_data(mask, num_bytes);
+    uint8_t *bytes = must_allocate(*num_bytes);
+    memcpy(bytes, data, *num_bytes);
+    return bytes;
+}
+
+/* Containers that are laid out for more columns than there are, as in a mask that grew. */
+static void masks_with_room_for_columns(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int i = 0; i < 40; i++) {
+        twin *t = generate_named(i % 2 ? "random 1%" : "random 0.1%", 20, i % 4 < 2 ? 3000 : 66000, &random);
+        rmask *mask = make_plain(t), *roomy;
+        size_t num_bytes;
+        uint8_t *bytes = copied_bytes(mask, &num_bytes);
+        const uint32_t container_cols = (uint32_t)t->cols + (uint32_t)rng_between(&random, 1, 60000);
+        const uint32_t kept = t->cols <= 65536 && container_cols > 65536 ? 65536 : container_cols;
+        memcpy(bytes + HEADER_CONTAINER_COLS, &kept, sizeof kept);
+        seal(bytes, num_bytes);
+        if (rmask_from_data(bytes, num_bytes, NULL, &roomy, NULL) == RMASK_OK) { /* unless a bitset is in it */
+            note("%d columns, containers for %u", t->cols, kept);
+            check_one_mask(roomy, t, false, &random);
+            rmask_release(roomy);
+        } else {
+            expect(t->cols > 65536, "containers for %u columns instead of %d are refused", kept, t->cols);
+        }
+        rmask_release(mask), twin_free(t);
+        free(bytes);
+    }
+}
+
+/* The exceptions of a mapped file are looked at for the first time here. */
+static void damaged_rows_are_refused(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    char path[PATH_MAX];
+    const int32_t rows[] = {3, 3, 5};
+    size_t num_bytes;
+    twin *t = generate_named("random 1%", 30, 4000, &random);
+    rmask *mask = make_plain(t), *open, *out;
+    rmask_stats stats;
+    rmask_get_stats(mask, &stats);
+    uint8_t *bytes = copied_bytes(mask, &num_bytes), *containers = bytes + num_bytes - stats.container_bytes / 8 * 8;
+    memset(containers, 0xee, stats.container_bytes / 8 * 8);
+    snprintf(path, sizeof path, "%s/roarmask-test-XXXXXX", temporary_folder());
+    const int descriptor = mkstemp(path);
+    expect(descriptor >= 0 && write(descriptor, bytes, num_bytes) == (ssize_t)num_bytes && close(descriptor) == 0, "%s", path);
+    expect_ok(rmask_open(path, NULL, &open, test_error));
+    const rmask *const both[2] = {mask, open};
+    expect_makes_nothing(RMASK_ERR_FORMAT, out, rmask_slice(open, 1, 7, 0, 4000, &out, test_error));
+    expect_makes_nothing(RMASK_ERR_FORMAT, out, rmask_shift(open, 1, 1, &out, test_error));
+    expect_makes_nothing(RMASK_ERR_FORMAT, out, rmask_concat(both, 2, NULL, &out, test_error));
+    expect_makes_nothing(RMASK_ERR_FORMAT, out, rmask_repeat(open, 2, &out, test_error));
+    expect_makes_nothing(RMASK_ERR_FORMAT, out, rmask_stack(both, 2, &out, test_error));
+    expect_makes_nothing(RMASK_ERR_FORMAT, out, rmask_take_rows(open, rows, 3, &out, test_error));
+    (void)unlink(path);
+    rmask_release(open), rmask_release(mask), twin_free(t);
+    free(bytes);
+}
+
+/* ---------------------------------------------------------------- several masks */
+
+enum { MOST_MASKS = 6 };
+
+static void check_several(rng *random, bool same_cols)
+{
+    int32_t num_masks = (int32_t)rng_between(random, 1, MOST_MASKS), rows = 0, cols = 0, row_at = 0, col_at = 0;
+    int32_t shared_cols = (int32_t)rng_between(random, 0, 90);
+    twin *twins[MOST_MASKS];
+    rmask *masks[MOST_MASKS], *made;
+    for (int32_t i = 0; i < num_masks; i++) {
+        int32_t part_rows = (int32_t)rng_below(random, 40), part_cols = (int32_t)rng_below(random, 40);
+        twins[i] = generate_any(part_rows, same_cols ? shared_cols : rng_chance(random, 0.5) ? part_rows : part_cols, random);
+        masks[i] = make_any(twins[i], random);
+        rows += twins[i]->rows;
+        cols += twins[i]->cols;
+    }
+    twin *wanted = twin_create(rows, same_cols ? shared_cols : cols);
+    for (int32_t i = 0; i < num_masks; i++) {
+        paste_all(wanted, row_at, same_cols ? 0 : col_at, twins[i]);
+        row_at += twins[i]->rows;
+        col_at += twins[i]->cols;
+    }
+    if (same_cols)
+        expect_ok(rmask_stack((const rmask *const *)masks, (size_t)num_masks, &made, test_error));
+    else
+        expect_ok(rmask_concat((const rmask *const *)masks, (size_t)num_masks, NULL, &made, test_error));
+    check_same(made, wanted);
+    twin_free(wanted);
+    row_at = col_at = 0;
+    for (int32_t i = 0; i < num_masks; i++) { /* each part comes out again */
+        rmask *part;
+        expect_ok(rmask_slice(made, row_at, row_at + twins[i]->rows, col_at, col_at + twins[i]->cols, &part, test_error));
+        check_equal(part, masks[i], true);
+        row_at += twins[i]->rows;
+        col_at += same_cols ? 0 : twins[i]->cols;
+        rmask_release(part), rmask_release(masks[i]), twin_free(twins[i]);
+    }
+    rmask_release(made);
+}
+
+static void packed(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int i = 0; i < 300; i++) {
+        note("packed %d", i);
+        check_several(&random, false);
+    }
+}
+
+static void stacked(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int i = 0; i < 300; i++) {
+        note("stacked %d", i);
+        check_several(&random, true);
+    }
+}
+
+/* ---------------------------------------------------------------- laws */
+
+static void check_equal_release(rmask *a, rmask *b)
+{
+    check_equal(a, b, true);
+    rmask_release(a), rmask_release(b);
+}
+
+static rmask *sliced(const rmask *mask, const int32_t window[4])
+{
+    rmask *slice;
+    expect_ok(rmask_slice(mask, window[0], window[1], window[2], window[3], &slice, test_error));
+    return slice;
+}
+
+static rmask *taken(const rmask *mask, const int32_t *rows, size_t num_rows)
+{
+    rmask *result;
+    expect_ok(rmask_take_rows(mask, rows, num_rows, &result, test_error));
+    return result;
+}
+
+static void check_slices_of_slices(const rmask *mask, const rmask *other, rng *random)
+{
+    int32_t outer[4], inner[4], both[4];
+    rmask *a, *b, *result;
+    draw_part(rmask_rows(mask), &outer[0], &outer[1], random);
+    draw_part(rmask_cols(mask), &outer[2], &outer[3], random);
+    draw_part(outer[1] - outer[0], &inner[0], &inner[1], random);
+    draw_part(outer[3] - outer[2], &inner[2], &inner[3], random);
+    for (int i = 0; i < 4; i++) both[i] = outer[i / 2 * 2] + inner[i];
+    a = sliced(mask, outer);
+    check_equal_release(sliced(a, inner), sliced(mask, both));
+    b = sliced(other, outer);
+    rmask *and_of_slices, *and;
+    expect_ok(rmask_and(a, b, &and_of_slices, test_error));
+    expect_ok(rmask_and(mask, other, &and, test_error));
+    check_equal_release(sliced(and, outer), and_of_slices);
+    rmask_release(a), rmask_release(b), rmask_release(and);
+
+    rmask *halves[2] = {sliced(mask, (int32_t[4]){0, outer[0], 0, rmask_cols(mask)}),
+                        sliced(mask, (int32_t[4]){outer[0], rmask_rows(mask), 0, rmask_cols(mask)})};
+    expect_ok(rmask_stack((const rmask *const *)halves, 2, &result, test_error));
+    expect(rmask_count(halves[0]) + rmask_count(halves[1]) == rmask_count(mask), "cells are lost between slices");
+    check_equal_release(result, rmask_retain(mask));
+    rmask_release(halves[0]), rmask_release(halves[1]);
+}
+
+/* There and back: what has not left the grid is as it was. */
+static void check_shift_back(const rmask *mask, rng *random)
+{
+    int32_t row_shift = draw_shift(rmask_rows(mask), random), col_shift = draw_shift(rmask_cols(mask), random);
+    rmask *all, *nothing, *there, *back, *kept_there, *kept, *wanted;
+    if (row_shift == INT32_MIN || col_shift == INT32_MIN) return;
+    expect_ok(rmask_shift(mask, row_shift, col_shift, &there, test_error));
+    expect_ok(rmask_shift(there, -row_shift, -col_shift, &back, test_error));
+    expect_ok(rmask_xor(mask, mask, &nothing, test_error));
+    expect_ok(rmask_not(nothing, &all, test_error));
+    expect_ok(rmask_shift(all, row_shift, col_shift, &kept_there, test_error));
+    expect_ok(rmask_shift(kept_there, -row_shift, -col_shift, &kept, test_error));
+    expect_ok(rmask_and(mask, kept, &wanted, test_error));
+    check_equal_release(back, wanted);
+    rmask_release(all), rmask_release(nothing), rmask_release(there), rmask_release(kept_there), rmask_release(kept);
+}
+
+static void check_rows_reversed(const rmask *mask)
+{
+    int32_t num_rows = rmask_rows(mask), *up = must_allocate((size_t)num_rows * sizeof *up), *down = must_allocate((size_t)num_rows * sizeof *down);
+    for (int32_t i = 0; i < num_rows; i++) up[i] = i, down[i] = num_rows - 1 - i;
+    rmask *reversed = taken(mask, down, (size_t)num_rows);
+    expect(rmask_count(reversed) == rmask_count(mask), "cells are lost when rows are reversed");
+    check_equal_release(taken(reversed, down, (size_t)num_rows), rmask_retain(mask));
+    check_equal_release(taken(mask, up, (size_t)num_rows), rmask_retain(mask));
+    rmask_release(reversed);
+    free(up), free(down);
+}
+
+static void check_repeat_is_concat(const rmask *mask)
+{
+    const rmask *const three[3] = {mask, mask, mask};
+    rmask *packed_mask, *repeated;
+    expect_ok(rmask_concat(three, 3, NULL, &packed_mask, test_error));
+    expect_ok(rmask_repeat(mask, 3, &repeated, test_error));
+    expect(rmask_count(repeated) == 3 * rmask_count(mask), "repeated cells");
+    check_equal_release(packed_mask, repeated);
+}
+
+static void laws(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int kind = 0; kind < NUM_KINDS; kind++)
+        for (int repeat = 0; repeat < 20; repeat++) {
+            shape s = random_shape(10000, &random);
+            twin *ta = generate(kind, s.rows, s.cols, &random), *tb = generate_any(s.rows, s.cols, &random);
+            rmask *a = make_plain(ta), *b = make_plain(tb);
+            note("laws of %s, %d x %d", kind_name(kind), s.rows, s.cols);
+            check_slices_of_slices(a, b, &random);
+            check_shift_back(a, &random);
+            check_rows_reversed(a);
+            check_repeat_is_concat(a);
+            rmask_release(a), rmask_release(b);
+            twin_free(ta), twin_free(tb);
+        }
+}
+
+/* ---------------------------------------------------------------- costs */
+
+static rmask *parsed(const char *expression, int32_t rows, int32_t cols)
+{
+    rmask *mask;
+    expect_ok(rmask_parse(expression, rows, cols, NULL, &mask, test_error));
+    return mask;
+}
+
+static size_t bytes_of(const rmask *mask)
+{
+    size_t num_bytes;
+    (void)rmask_data(mask, &num_bytes);
+    return num_bytes;
+}
+
+static void check_small(rmask *mask, size_t most_bytes)
+{
+    expect(bytes_of(mask) <= most_bytes, "%zu bytes, at most %zu are wanted", bytes_of(mask), most_bytes);
+    rmask_release(mask);
+}
+
+static void huge_structured_grids_cost_nothing(void **state)
+{
+    (void)state;
+    const int32_t side = RMASK_MAX_SIDE, half = side / 2;
+    rmask *mask = parsed("causal & (sink(64) | window(4096))", side, side), *other, *result;
+    const size_t num_bytes = bytes_of(mask);
+    note("the greatest grid");
+    other = sliced(mask, (int32_t[4]){half, side, half, side});
+    expect_ok(rmask_slice(mask, 0, half, 0, half, &result, test_error));
+    const rmask *const two[2] = {result, other};
+    rmask *both;
+    expect_ok(rmask_concat(two, 2, NULL, &both, test_error));
+    expect(rmask_count(both) == rmask_count(result) + rmask_count(other), "cells are lost");
+    check_equal_release(sliced(both, (int32_t[4]){half, side, half, side}), other);
+    check_equal_release(sliced(both, (int32_t[4]){0, half, 0, half}), result);
+    check_small(both, 4 * num_bytes);
+
+    expect_ok(rmask_shift(mask, 1 << 30, 1 << 30, &result, test_error));
+    expect(!rmask_contains(result, side - 1, (1 << 30) - 1) && rmask_contains(result, side - 1, 1 << 30), "the sink has not moved");
+    check_small(result, 2 * num_bytes);
+    expect_ok(rmask_shift(mask, -side, 0, &result, test_error));
+    expect(rmask_count(result) == 0, "cells that have left");
+    rmask_release(result);
+    const rmask *const tops[2] = {mask, mask};
+    expect_makes_nothing(RMASK_ERR_RANGE, result, rmask_stack(tops, 2, &result, test_error));
+    expect_makes_nothing(RMASK_ERR_RANGE, result, rmask_concat(tops, 2, NULL, &result, test_error));
+    expect_makes_nothing(RMASK_ERR_RANGE, result, rmask_repeat(mask, 2, &result, test_error));
+    const int32_t rows[] = {side - 3, side - 2, side - 1, 0, 0, 7};
+    result = taken(mask, rows, 6);
+    expect(rmask_count(result) == 3 * (64 + 4096) + 1 + 1 + 8, "%llu cells", (unsigned long long)rmask_count(result));
+    rmask_release(result), rmask_release(mask);
+}
+
+/* A causal document is one strip, wherever it is packed. */
+static void packed_documents_are_a_strip_each(void **state)
+{
+    (void)state;
+    rmask *document = parsed("causal", 100, 100), *repeated;
+    rmask_stats stats;
+    expect_ok(rmask_repeat(document, 500, &repeated, test_error));
+    rmask_get_stats(repeated, &stats);
+    expect(stats.num_strips <= 500 && stats.num_exceptions == 0, "%llu strips", (unsigned long long)stats.num_strips);
+    rmask_release(repeated), rmask_release(document);
+}
+
+/* A diagonal shift of a dilated mask would be cut in every row: exceptions in one column cost less. */
+static void cuts_stay_in_proportion(void **state)
+{
+    (void)state;
+    rmask *mask = parsed("strided(2)", 20000, 20000), *shifted;
+    note("strided(2)");
+    expect_ok(rmask_shift(mask, 0, 1, &shifted, test_error));
+    expect(rmask_count(shifted) == 200000000 - 10000, "%llu cells", (unsigned long long)rmask_count(shifted));
+    check_small(shifted, bytes_of(mask) + 10 * 20000);
+    rmask_release(mask);
+}
+
+/* Each row several times, as for query heads that share their keys, costs no more strips than the rows. */
+static void rows_repeated_share_a_strip(void **state)
+{
+    (void)state;
+    enum { ROWS = 1000, TIMES = 8 };
+    rmask *mask = parsed("causal", ROWS, ROWS), *result;
+    int32_t rows[ROWS * TIMES];
+    rmask_stats stats;
+    for (int32_t i = 0; i < ROWS * TIMES; i++) rows[i] = i / TIMES;
+    result = taken(mask, rows, ROWS * TIMES);
+    rmask_get_stats(result, &stats);
+    expect(stats.num_strips <= ROWS, "%llu strips", (unsigned long long)stats.num_strips);
+    expect(rmask_count(result) == TIMES * rmask_count(mask), "cells");
+    rmask_release(result), rmask_release(mask);
+}
+
+/* ---------------------------------------------------------------- edges and errors */
+
+static void nothing(void **state)
+{
+    (void)state;
+    rmask *out, *mask = parsed("causal", 5, 7), *empty = parsed("full", 0, 7);
+    note("nothing");
+    expect_ok(rmask_concat(NULL, 0, NULL, &out, test_error));
+    expect(rmask_rows(out) == 0 && rmask_cols(out) == 0, "no masks make %d x %d", rmask_rows(out), rmask_cols(out));
+    rmask_release(out);
+    expect_ok(rmask_repeat(mask, 0, &out, test_error));
+    expect(rmask_rows(out) == 0 && rmask_cols(out) == 0, "no copies make %d x %d", rmask_rows(out), rmask_cols(out));
+    rmask_release(out);
+    expect_ok(rmask_take_rows(mask, NULL, 0, &out, test_error));
+    expect(rmask_rows(out) == 0 && rmask_cols(out) == 7, "no rows make %d x %d", rmask_rows(out), rmask_cols(out));
+    rmask_release(out);
+    expect_ok(rmask_repeat(empty, RMASK_MAX_SIDE / 7, &out, test_error));
+    expect(rmask_rows(out) == 0 && rmask_cols(out) == RMASK_MAX_SIDE / 7 * 7, "%d x %d", rmask_rows(out), rmask_cols(out));
+    rmask_release(out), rmask_release(empty), rmask_release(mask);
+}
+
+static void expect_message(const char *words)
+{
+    expect(strstr(test_error->message, words) != NULL, "\"%s\" does not say \"%s\"", test_error->message, words);
+}
+
+static void errors(void **state)
+{
+    (void)state;
+    rmask *out, *mask = parsed("causal", 5, 7), *other = parsed("causal", 5, 8);
+    static const int32_t windows[][4] = {{-1, 2, 0, 7}, {0, 6, 0, 7}, {3, 2, 0, 7}, {0, 5, -1, 7}, {0, 5, 0, 8}, {0, 5, 5, 4}};
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
+        const int32_t *w = windows[i];
+        note("window %zu", i);
+        expect_makes_nothing(RMASK_ERR_RANGE, out, rmask_slice(mask, w[0], w[1], w[2], w[3], &out, test_error));
+        expect_message("5 x 7");
+    }
+    const rmask *const both[2] = {mask, other};
+    expect_makes_nothing(RMASK_ERR_ARGUMENT, out, rmask_stack(both, 2, &out, test_error));
+    expect_message("mask 1 has 8");
+    expect_makes_nothing(RMASK_ERR_ARGUMENT, out, rmask_stack(NULL, 0, &out, test_error));
+    expect_makes_nothing(RMASK_ERR_RANGE, out, rmask_repeat(mask, -1, &out, test_error));
+    expect_makes_nothing(RMASK_ERR_RANGE, out, rmask_repeat(mask, RMASK_MAX_SIDE / 5, &out, test_error));
+    expect_message("2147483647");
+    const int32_t rows[] = {4, 0, 5}, negative[] = {-1};
+    expect_makes_nothing(RMASK_ERR_RANGE, out, rmask_take_rows(mask, rows, 3, &out, test_error));
+    expect_message("row 5");
+    expect_makes_nothing(RMASK_ERR_RANGE, out, rmask_take_rows(mask, negative, 1, &out, test_error));
+    rmask_release(mask), rmask_release(other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind),
+        cmocka_unit_test(every_way),
+        cmocka_unit_test(every_shape),
+        cmocka_unit_test(containers_move_across_chunks),
+        cmocka_unit_test(masks_with_room_for_columns),
+        cmocka_unit_test(damaged_rows_are_refused),
+        cmocka_unit_test(packed),
+        cmocka_unit_test(stacked),
+        cmocka_unit_test(laws),
+        cmocka_unit_test(huge_structured_grids_cost_nothing),
+        cmocka_unit_test(packed_documents_are_a_strip_each),
+        cmocka_unit_test(cuts_stay_in_proportion),
+        cmocka_unit_test(rows_repeated_share_a_strip),
+        cmocka_unit_test(nothing),
+        cmocka_unit_test(errors),
+    };
+    return run_test_program(tests);
+}
