@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "support/generate.h"
+#include "support/raw.h"
 #include "support/seal.h"
 #include "support/ways.h"
-
-enum { HEADER_BYTES = 128 };
 
 /* In memory of exactly this size, so that a sanitizer sees a read past the end. */
 static bool try_as_is(const uint8_t *bytes, size_t num_bytes, bool sealed)
@@ -154,7 +153,7 @@ static void every_changed_byte_is_survived(void **state)
             }
             changed[at] = data[at];
         }
-        expect(num_refused > HEADER_BYTES, "victim %d: only %zu refused", i, num_refused);
+        expect(num_refused > RAW_HEADER_BYTES, "victim %d: only %zu refused", i, num_refused);
         free(changed);
         rmask_release(mask);
     }
@@ -179,7 +178,7 @@ static void absurd_words_are_survived(void **state)
                 memcpy(changed + at, &absurd[k], 4);
                 note("victim %d with the word at %zu set to %#x", i, at, absurd[k]);
                 (void)try_bytes(changed, num_bytes);
-                size_t other = 16 + 4 * (size_t)rng_below(&random, HEADER_BYTES / 4 - 4);
+                size_t other = 16 + 4 * (size_t)rng_below(&random, RAW_HEADER_BYTES / 4 - 4);
                 uint32_t word = absurd[rng_below(&random, NUM_ABSURD)];
                 memcpy(changed + other, &word, 4);
                 note("victim %d with the words at %zu and %zu set to %#x and %#x", i, at, other, absurd[k], word);
@@ -201,7 +200,7 @@ static void random_corruption_is_survived(void **state)
         uint8_t *changed = must_allocate(num_bytes);
         memcpy(changed, data, num_bytes);
         for (int64_t changes = rng_between(&random, 1, 4); changes > 0; changes--) {
-            size_t first = rng_chance(&random, 0.5) ? HEADER_BYTES : 0, at;
+            size_t first = rng_chance(&random, 0.5) ? RAW_HEADER_BYTES : 0, at;
             if (first >= num_bytes) first = 0;
             at = first + (size_t)rng_below(&random, (int64_t)(num_bytes - first));
             if (rng_chance(&random, 0.5))
@@ -231,86 +230,17 @@ static void rubbish_is_refused(void **state)
     }
 }
 
-/* ---------------------------------------------------------------- buffers made by hand, as docs/format.md draws them */
-
-typedef struct raw_header {
-    uint8_t magic[8];
-    uint32_t version, features, rows, cols;
-    uint64_t num_bytes, count, num_exceptions;
-    uint32_t num_exception_rows, num_strips, num_fixed, num_sliding;
-    uint32_t first_directory_row, num_directory_rows, num_container_units, container_cols;
-    uint32_t container_checksum, index_checksum, header_checksum, reserved_a;
-    uint64_t reserved[4];
-} raw_header;
-
-_Static_assert(sizeof(raw_header) == HEADER_BYTES, "the header is laid out without gaps");
-
-typedef struct raw {
-    const char *what;
-    uint32_t rows, cols, container_cols, num_strips, num_fixed, num_sliding;
-    uint32_t strips[3][5]; /* first row, fixed from and number, sliding from and number */
-    int32_t fixed[4], sliding[4];
-    bool sparse;
-    uint32_t num_exception_rows, first_row, num_directory_rows, directory[3], offsets[4];
-    uint32_t num_units;
-    uint16_t units[16];
-    uint8_t padding;
-} raw;
-
-/* The fields of a raw that belong together, with the numbers that follow from the lists. */
-#define STRIPS(...) .strips = {__VA_ARGS__}, .num_strips = sizeof((uint32_t[][5]){__VA_ARGS__}) / sizeof(uint32_t[5])
-#define FIXED(...) .fixed = {__VA_ARGS__}, .num_fixed = sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)
-#define SLIDING(...) .sliding = {__VA_ARGS__}, .num_sliding = sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)
-#define UNITS(...) .units = {__VA_ARGS__}, .num_units = sizeof((uint16_t[]){__VA_ARGS__}) / sizeof(uint16_t)
-#define ROWS_FROM(row) .first_row = (row)
-#define ROWS_LISTED(...) .sparse = true, .directory = {__VA_ARGS__}
-#define OFFSETS(...) .offsets = {__VA_ARGS__}, .num_directory_rows = sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t) - 1
-#define EXCEPTION_ROWS(number) .num_exception_rows = (number)
-
-static size_t append(uint8_t *bytes, size_t at, const void *section, size_t num_bytes)
-{
-    memcpy(bytes + at, section, num_bytes);
-    return at + num_bytes;
-}
-
-static size_t lay_out(const raw *r, uint64_t count, uint64_t num_exceptions, uint8_t bytes[512])
-{
-    raw_header header = {.magic = "\x93RMASK\r\n",
-                         .version = 1,
-                         .features = r->sparse,
-                         .rows = r->rows,
-                         .cols = r->cols,
-                         .count = count,
-                         .num_exceptions = num_exceptions,
-                         .num_exception_rows = r->num_exception_rows,
-                         .num_strips = r->num_strips,
-                         .num_fixed = r->num_fixed,
-                         .num_sliding = r->num_sliding,
-                         .first_directory_row = r->first_row,
-                         .num_directory_rows = r->num_directory_rows,
-                         .num_container_units = r->num_units,
-                         .container_cols = r->container_cols ? r->container_cols : r->cols};
-    size_t at = append(bytes, HEADER_BYTES, r->strips, r->num_strips * sizeof r->strips[0]);
-    at = append(bytes, at, r->fixed, r->num_fixed * sizeof r->fixed[0]);
-    at = append(bytes, at, r->sliding, r->num_sliding * sizeof r->sliding[0]);
-    if (r->sparse) at = append(bytes, at, r->directory, r->num_directory_rows * sizeof r->directory[0]);
-    if (r->num_directory_rows) at = append(bytes, at, r->offsets, (r->num_directory_rows + 1) * sizeof r->offsets[0]);
-    at = append(bytes, at, r->units, r->num_units * sizeof r->units[0]);
-    while (at % 8) bytes[at++] = r->padding;
-    header.num_bytes = at;
-    append(bytes, 0, &header, sizeof header);
-    return at;
-}
+/* ---------------------------------------------------------------- buffers made by hand */
 
 /* In how many ways the buffer passes when its counts may be anything: the counts must not be what refuses it. */
 static int num_ways_to_pass(const raw *r)
 {
     enum { MOST_CELLS = 200, MOST_EXCEPTIONS = 40 };
-    uint8_t bytes[512];
+    uint8_t bytes[RAW_MAX_BYTES];
     int num_passed = 0;
     for (uint64_t count = 0; count <= MOST_CELLS; count++)
         for (uint64_t num_exceptions = 0; num_exceptions <= MOST_EXCEPTIONS; num_exceptions++) {
-            size_t num_bytes = lay_out(r, count, num_exceptions, bytes);
+            size_t num_bytes = raw_lay_out(r, count, num_exceptions, bytes);
             num_passed += try_bytes(bytes, num_bytes);
         }
     return num_passed;
@@ -432,10 +362,10 @@ static void reserved_fields_are_refused(void **state)
 {
     (void)state;
     static const raw plain_strip = {"one strip", .rows = 10, .cols = 12, STRIPS({0, 0, 1}), FIXED(3)};
-    uint8_t bytes[512];
-    size_t num_bytes = lay_out(&plain_strip, 90, 0, bytes);
+    uint8_t bytes[RAW_MAX_BYTES];
+    size_t num_bytes = raw_lay_out(&plain_strip, 90, 0, bytes);
     expect(try_bytes(bytes, num_bytes), "the buffer itself is refused");
-    for (size_t at = offsetof(raw_header, reserved_a); at < HEADER_BYTES; at++) {
+    for (size_t at = offsetof(raw_header, reserved_a); at < RAW_HEADER_BYTES; at++) {
         note("reserved byte %zu is not 0", at);
         bytes[at] = 1;
         expect(!try_bytes(bytes, num_bytes), "not refused");

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Saving and loading: what comes back, what is refused, and what is left on the disk when it fails. */
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -11,58 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "support/folder.h"
 #include "support/generate.h"
 #include "support/ways.h"
-
-/* ---------------------------------------------------------------- a folder of the test's own */
-
-static char folder[PATH_MAX];
-
-static const char *in_folder(const char *name)
-{
-    static char path[2 * PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static int num_entries(void)
-{
-    int count = 0;
-    DIR *entries = opendir(folder);
-    expect(entries != NULL, "%s: %s", folder, strerror(errno));
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-    closedir(entries);
-    return count;
-}
-
-static void remove_entries(void)
-{
-    DIR *entries = opendir(folder);
-    for (struct dirent *entry; entries && (entry = readdir(entries)) != NULL;)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) (void)remove(in_folder(entry->d_name));
-    if (entries) closedir(entries);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof folder, "%s/roarmask-test-XXXXXX", temporary_folder());
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    remove_entries();
-    return rmdir(folder);
-}
-
-static void write_file(const char *path, const void *bytes, size_t num_bytes)
-{
-    FILE *file = fopen(path, "wb");
-    expect(file && fwrite(bytes, 1, num_bytes, file) == num_bytes && fclose(file) == 0, "%s: %s", path, strerror(errno));
-}
 
 /* At least 100 KB in a file. */
 static rmask *large_mask(rng *random)
@@ -101,12 +51,11 @@ static void the_file_is_the_flat_buffer(void **state)
     rmask *mask = large_mask(&random);
     size_t num_bytes;
     const void *data = rmask_data(mask, &num_bytes);
-    char *read = must_allocate(num_bytes + 1);
     expect_ok(rmask_save(mask, in_folder("mask.rmask"), test_error));
-    FILE *file = fopen(in_folder("mask.rmask"), "rb");
-    expect(file && fread(read, 1, num_bytes + 1, file) == num_bytes, "the file has another size");
-    expect(memcmp(read, data, num_bytes) == 0, "the file has other bytes");
-    fclose(file), free(read);
+    size_t num_read;
+    uint8_t *read = read_file(in_folder("mask.rmask"), &num_read);
+    expect(num_read == num_bytes && memcmp(read, data, num_bytes) == 0, "the file has other bytes");
+    free(read);
     rmask_release(mask);
 }
 
@@ -147,7 +96,7 @@ static void paths_without_a_folder(void **state)
     twin *t = generate_any(30, 40, &random);
     rmask *mask = make_plain(t), *loaded;
     char before[PATH_MAX];
-    expect(getcwd(before, sizeof before) && chdir(folder) == 0, "%s: %s", folder, strerror(errno));
+    expect(getcwd(before, sizeof before) && chdir(the_folder()) == 0, "%s: %s", the_folder(), strerror(errno));
     expect_ok(rmask_save(mask, "mask.rmask", test_error));
     expect_ok(rmask_load("mask.rmask", NULL, &loaded, test_error));
     expect(chdir(before) == 0, "%s: %s", before, strerror(errno));
@@ -183,7 +132,7 @@ static void paths_that_cannot_be_read(void **state)
     expect_makes_nothing(RMASK_ERR_IO, out, rmask_load(in_folder("missing.rmask"), NULL, &out, test_error));
     expect(strstr(test_error->message, strerror(ENOENT)) != NULL, "without the reason: %s", test_error->message);
     expect(strstr(test_error->message, "missing.rmask") != NULL, "without the file's name: %s", test_error->message);
-    expect_makes_nothing(RMASK_ERR_IO, out, rmask_load(folder, NULL, &out, test_error));
+    expect_makes_nothing(RMASK_ERR_IO, out, rmask_load(the_folder(), NULL, &out, test_error));
     expect_makes_nothing(RMASK_ERR_IO, out, rmask_load("", NULL, &out, test_error));
 }
 

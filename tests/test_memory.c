@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "support/folder.h"
 #include "support/generate.h"
 #include "support/hook.h"
 #include "support/ways.h"
@@ -341,6 +342,28 @@ static rmask_status save_and_load(const rmask_allocator *allocator, void *contex
     return done(status, out, p->a);
 }
 
+/* A mapped mask: its rows are read before anybody has verified them, and after. */
+static rmask_status open_and_verify(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/roarmask-test-XXXXXX", temporary_folder());
+    int file = mkstemp(path);
+    rmask *opened = (void *)&test_poison, *out = NULL;
+    expect(file >= 0 && close(file) == 0, "mkstemp");
+    size_t num_bytes;
+    const void *data = rmask_data(p->mask, &num_bytes);
+    write_file(path, data, num_bytes);
+    rmask_status status = rmask_open(path, allocator, &opened, NULL);
+    expect(status == RMASK_OK || opened == NULL, "the output of a failed call is not NULL");
+    (void)unlink(path);
+    if (status == RMASK_OK) check_rows(opened, p->a);
+    if (status == RMASK_OK) status = rmask_verify(opened, NULL);
+    if (status == RMASK_OK) out = (void *)&test_poison, status = rmask_and(opened, opened, &out, NULL);
+    rmask_release(opened);
+    return done(status, out, p->a);
+}
+
 /* ---------------------------------------------------------------- tests */
 
 static const struct {
@@ -359,6 +382,7 @@ static const struct {
     {"counts, overlap, equality, rows", ask},
     {"save and load", save_and_load},
     {"Roaring bitmaps", exchange_bitmaps},
+    {"open and verify", open_and_verify},
 };
 enum { NUM_WORKS = sizeof works / sizeof works[0] };
 

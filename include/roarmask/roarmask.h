@@ -140,7 +140,8 @@ RMASK_API rmask_status rmask_from_data(const void *data, size_t num_bytes, const
                                        rmask_error *error);
 
 /* Writes the flat buffer to a file. The file appears whole or not at all: the bytes go to a temporary file beside it, which is
- * flushed to the disk and renamed over `path`. Killed at any moment, the old file or the new one is there. */
+ * flushed to the disk and renamed over `path`. Killed at any moment, the old file or the new one is there; a temporary file named after
+ * `path`, ending in .tmp, may be left. A symbolic link is replaced itself; a pipe or a device is refused: see rmask_write. */
 RMASK_API rmask_status rmask_save(const rmask *mask, const char *path, rmask_error *error);
 
 /* Reads a file, or a pipe up to its end, into memory and checks everything. */
@@ -158,7 +159,8 @@ RMASK_API rmask_status rmask_open(const char *path, const rmask_allocator *alloc
  * at most 2^32. Of use after rmask_open; the functions that copy have done it. */
 RMASK_API rmask_status rmask_verify(const rmask *mask, rmask_error *error);
 
-/* Reads up to `num_bytes` (at least 1) into `buffer`. *num_read gets their number, 0 at the end. Returns 0, or an errno. */
+/* Reads up to `num_bytes` (at least 1) into `buffer`. *num_read gets their number, 0 at the end. Returns 0, or an errno, which ends the
+ * reading: repeating what a signal interrupted is the reader's own. */
 typedef int (*rmask_reader)(void *context, void *buffer, size_t num_bytes, size_t *num_read);
 
 /* Writes all `num_bytes`. Returns 0, or an errno. */
@@ -311,7 +313,8 @@ RMASK_API rmask_status rmask_combine_count(const rmask *a, const rmask *b, rmask
 /* Jaccard overlap: cells in both over cells in either, from 0 to 1; 1 when both are empty. */
 RMASK_API rmask_status rmask_jaccard(const rmask *a, const rmask *b, double *overlap, rmask_error *error);
 
-/* Whether two masks have the same grid and the same cells, however each was made. Fails only for lack of memory. */
+/* Whether two masks have the same grid and the same cells, however each was made. Fails only for lack of memory and for damaged rows of a
+ * mapped file. */
 RMASK_API rmask_status rmask_equal(const rmask *a, const rmask *b, bool *equal, rmask_error *error);
 
 /* The columns where function(row `row_a` of a, row `row_b` of b) holds. `a` and `b` may be the same mask; they must have

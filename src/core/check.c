@@ -36,10 +36,14 @@ rmask_status rmask_peek_header(const void *data, size_t num_bytes, rmask_header 
     if (header->reserved_a || memcmp(header->reserved, zero.reserved, sizeof zero.reserved) != 0)
         return fail_at(error, offsetof(rmask_header, reserved_a), "reserved bytes that are not 0");
     if (header->num_bytes != rmask_layout_of(header).end)
-        return rmask_fail(error, RMASK_ERR_FORMAT, "not a valid mask: it announces %llu bytes, and its sections take %llu",
-                          (unsigned long long)header->num_bytes, (unsigned long long)rmask_layout_of(header).end);
+        return rmask_fail(error, RMASK_ERR_FORMAT, "not a valid mask: it announces %llu bytes at byte %zu, and its sections take %llu",
+                          (unsigned long long)header->num_bytes, offsetof(rmask_header, num_bytes),
+                          (unsigned long long)rmask_layout_of(header).end);
     if ((header->num_strips == 0) != (header->rows == 0) || header->num_strips > header->rows)
         return fail_at(error, offsetof(rmask_header, num_strips), "a number of strips that does not fit the rows");
+    if (header->count > (uint64_t)header->rows * header->cols) return fail_at(error, offsetof(rmask_header, count), "more cells than the grid has");
+    if (header->num_exceptions < header->num_exception_rows || header->num_exceptions > (uint64_t)header->num_container_units * 16)
+        return fail_at(error, offsetof(rmask_header, num_exceptions), "an impossible number of exceptions");
     return RMASK_OK;
 }
 
@@ -47,8 +51,8 @@ rmask_status rmask_check_header(const void *data, size_t num_bytes, rmask_header
 {
     RMASK_TRY(rmask_peek_header(data, num_bytes, header, error));
     if (header->num_bytes == num_bytes) return RMASK_OK;
-    return rmask_fail(error, RMASK_ERR_FORMAT, "not a valid mask: it announces %llu bytes, and there are %zu",
-                      (unsigned long long)header->num_bytes, num_bytes);
+    return rmask_fail(error, RMASK_ERR_FORMAT, "not a valid mask: it announces %llu bytes at byte %zu, and there are %zu",
+                      (unsigned long long)header->num_bytes, offsetof(rmask_header, num_bytes), num_bytes);
 }
 
 /* ---------------------------------------------------------------- strips */
@@ -156,9 +160,9 @@ static const char *container_fault(const uint16_t *units, uint32_t n, const rmas
         if (beyond) return "a bitset beyond its columns";
         return rmask_simd_get()->popcount(units, n) ? NULL : "an empty bitset";
     }
-    uint32_t num_bad = 0;
-    for (uint32_t i = 1; i < n; i++) num_bad += units[i] <= units[i - 1];
-    if (num_bad) return "an array out of order";
+    uint16_t bad = 0; /* as wide as the units, so that vectors of them stay whole */
+    for (uint32_t i = 1; i < n; i++) bad |= units[i] <= units[i - 1];
+    if (bad) return "an array out of order";
     return units[n - 1] < width ? NULL : "an array beyond its columns";
 }
 

@@ -43,6 +43,27 @@ uint32_t rmask_checksum_plain(uint32_t before, const void *data, size_t num_byte
     return ~crc;
 }
 
+/* The product of two polynomials modulo that of the checksum. The highest bit is the coefficient of 1, as in the checksum. Without
+ * a branch on the data. */
+static uint32_t multiply(uint32_t a, uint32_t b)
+{
+    uint32_t product = 0;
+    for (; a; a <<= 1) {
+        product ^= b & (0 - (a >> 31));
+        b = b >> 1 ^ (polynomial & (0 - (b & 1)));
+    }
+    return product;
+}
+
+/* A checksum is linear: n bytes behind a stretch multiply its checksum by x^(8 n), and theirs is added. */
+uint32_t rmask_checksum_join(uint32_t first, uint32_t second, size_t num_bytes_second)
+{
+    uint32_t power = UINT32_C(1) << 23; /* x^8, then its squares */
+    for (; num_bytes_second > 0; num_bytes_second >>= 1, power = multiply(power, power))
+        if (num_bytes_second & 1) first = multiply(first, power);
+    return first ^ second;
+}
+
 uint32_t rmask_checksum(uint32_t before, const void *data, size_t num_bytes)
 {
     return rmask_simd_get()->checksum(before, data, num_bytes);

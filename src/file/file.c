@@ -46,7 +46,8 @@ rmask_status rmask_from_data(const void *data, size_t num_bytes, const rmask_all
     const rmask_allocator chosen = rmask_allocator_or_default(allocator);
     rmask *mask = rmask_new(&header, &chosen);
     if (!mask) return rmask_fail_nomem(error);
-    memcpy(mask->data, data, num_bytes);
+    /* The header is there already, as it was checked: `data` may lie where others write. */
+    memcpy(mask->data + sizeof header, (const uint8_t *)data + sizeof header, num_bytes - sizeof header);
     return check_filled(mask, out, error);
 }
 

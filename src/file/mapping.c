@@ -15,7 +15,7 @@ static void unmap(rmask_keeper *keeper)
 {
     rmask_mapping *mapping = (rmask_mapping *)keeper;
     if (mapping->data) munmap((void *)(uintptr_t)mapping->data, mapping->num_bytes);
-    close(mapping->file);
+    if (mapping->file >= 0) close(mapping->file);
     const rmask_allocator allocator = mapping->allocator;
     rmask_free(&allocator, mapping, 1, sizeof *mapping);
 }
@@ -57,9 +57,13 @@ rmask_status rmask_map_file(const char *path, const rmask_allocator *allocator, 
     return status;
 }
 
-rmask_status rmask_mapping_settled(const rmask_mapping *mapping, rmask_error *error)
+rmask_status rmask_mapping_settled(rmask_mapping *mapping, rmask_error *error)
 {
-    struct stat facts;
-    if (fstat(mapping->file, &facts) == 0 && (uint64_t)facts.st_size == mapping->num_bytes) return RMASK_OK;
-    return rmask_fail(error, RMASK_ERR_FORMAT, "the file is being written to: it had %zu bytes and now has another size", mapping->num_bytes);
+    struct stat facts = {.st_size = -1};
+    const bool same = fstat(mapping->file, &facts) == 0 && (uint64_t)facts.st_size == mapping->num_bytes;
+    close(mapping->file);
+    mapping->file = -1;
+    if (same) return RMASK_OK;
+    return rmask_fail(error, RMASK_ERR_FORMAT, "the file is being written to: it had %zu bytes and now has %lld", mapping->num_bytes,
+                      (long long)facts.st_size);
 }

@@ -10,13 +10,14 @@ typedef struct rmask_mapping {
     rmask_allocator allocator;
     const uint8_t *data; /* page-aligned; NULL for an empty file */
     size_t num_bytes;
-    int file; /* open, so that a change of the file can be noticed */
+    int file; /* open until the file has settled, then -1: a process may hold more mappings than open files */
 } rmask_mapping;
 
 /* Maps a regular file for reading. The caller gets one reference to the keeper. */
 rmask_status rmask_map_file(const char *path, const rmask_allocator *allocator, rmask_mapping **out, rmask_error *error);
 
-/* Fails when the file has another size than what was mapped: somebody is writing to it. */
-rmask_status rmask_mapping_settled(const rmask_mapping *mapping, rmask_error *error);
+/* Called once, when everything that is read at opening has been read. Fails when the file by now has another size than what was mapped:
+ * somebody is writing to it. Closes the file; the mapping stays. */
+rmask_status rmask_mapping_settled(rmask_mapping *mapping, rmask_error *error);
 
 #endif

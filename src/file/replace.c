@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 rmask_status rmask_fail_io(rmask_error *error, const char *verb, const char *path, int reason)
@@ -61,6 +62,9 @@ static void flush_directory(const char *path)
 
 rmask_status rmask_replace_file(const char *path, const rmask_bytes *parts, size_t num_parts, rmask_error *error)
 {
+    struct stat facts;
+    if (stat(path, &facts) == 0 && !S_ISREG(facts.st_mode) && !S_ISDIR(facts.st_mode))
+        return rmask_fail(error, RMASK_ERR_IO, "cannot replace %.120s: it is not a regular file; write to it as a stream instead", path);
     char temporary[4096];
     const int file = open_beside(path, temporary, sizeof temporary);
     if (file < 0) return rmask_fail_io(error, "write", path, errno);

@@ -80,13 +80,14 @@ static int read_descriptor(void *context, void *buffer, size_t num_bytes, size_t
 }
 
 /* Refuses what stands behind the end. */
-static rmask_status expect_end(const char *name, int file, rmask_error *error)
+static rmask_status expect_end(const char *name, int file, size_t num_bytes, rmask_error *error)
 {
     char more;
     size_t got = 0;
     const int reason = read_descriptor(&file, &more, 1, &got);
-    if (reason) return rmask_fail(error, RMASK_ERR_IO, "%s", strerror(reason));
-    return got ? rmask_fail(error, RMASK_ERR_FORMAT, "not a valid %s: the file goes on behind it", name) : RMASK_OK;
+    if (reason) return rmask_fail(error, RMASK_ERR_IO, "cannot read the end of the %s: %s", name, strerror(reason));
+    if (!got) return RMASK_OK;
+    return rmask_fail(error, RMASK_ERR_FORMAT, "not a valid %s: the file goes on behind its end at byte %zu", name, num_bytes);
 }
 
 rmask_status rmask_read_file(const rmask_announced *kind, const char *path, const rmask_allocator *allocator, rmask_byte_vec *bytes,
@@ -96,7 +97,7 @@ rmask_status rmask_read_file(const rmask_announced *kind, const char *path, cons
     if (file < 0) return rmask_fail_io(error, "read", path, errno);
     rmask_error cause;
     rmask_status status = rmask_read_announced(kind, read_descriptor, &file, allocator, bytes, &cause);
-    if (!status) status = expect_end(kind->name, file, &cause);
+    if (!status) status = expect_end(kind->name, file, bytes->len, &cause);
     close(file);
     return rmask_name_file(error, path, status, &cause);
 }

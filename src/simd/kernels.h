@@ -217,15 +217,35 @@ static size_t positions(uint16_t *out, const uint16_t *units, size_t num_units)
 }
 
 #ifdef __SSE4_2__
+static inline uint64_t crc_of_word(uint64_t crc, const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return _mm_crc32_u64(crc, word);
+}
+
+/* Three thirds at once: the instruction's result takes three cycles to come, and one can begin in each. */
+static uint32_t checksum_of_thirds(uint32_t before, const uint8_t *data, size_t third)
+{
+    uint64_t crcs[3] = {~before, UINT32_MAX, UINT32_MAX};
+    for (size_t i = 0; i < third; i += 8)
+        for (size_t k = 0; k < 3; k++) crcs[k] = crc_of_word(crcs[k], data + k * third + i);
+    const uint32_t two_thirds = rmask_checksum_join(~(uint32_t)crcs[0], ~(uint32_t)crcs[1], third);
+    return rmask_checksum_join(two_thirds, ~(uint32_t)crcs[2], third);
+}
+
 static uint32_t checksum(uint32_t before, const void *data, size_t num_bytes)
 {
+    enum { MIN_THIRD = 8192 }; /* joining takes about a microsecond */
     const uint8_t *at = data;
-    uint64_t crc = ~before;
-    for (; num_bytes >= 8; at += 8, num_bytes -= 8) {
-        uint64_t word;
-        memcpy(&word, at, sizeof word);
-        crc = _mm_crc32_u64(crc, word);
+    const size_t third = num_bytes / 24 * 8;
+    if (third >= MIN_THIRD) {
+        before = checksum_of_thirds(before, at, third);
+        at += 3 * third;
+        num_bytes -= 3 * third;
     }
+    uint64_t crc = ~before;
+    for (; num_bytes >= 8; at += 8, num_bytes -= 8) crc = crc_of_word(crc, at);
     for (; num_bytes > 0; at++, num_bytes--) crc = _mm_crc32_u8((uint32_t)crc, *at);
     return ~(uint32_t)crc;
 }
