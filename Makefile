@@ -4,6 +4,8 @@
 PRESET ?= release
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
+SECONDS ?= 60
+TARGETS ?=
 configure = cmake --preset $(1) --log-level=NOTICE >/dev/null
 # Results also go to ctest.xml in the build folder.
 ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
@@ -12,7 +14,7 @@ ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
 bench install: override PRESET = release
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build bench test check-sanitizers test-install test-arm install format clean
+.PHONY: help setup build bench test check-sanitizers fuzz fuzz-keep test-install test-arm install format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -46,6 +48,15 @@ check-%:
 	@echo '==> $*'
 	@$(MAKE) --no-print-directory test PRESET=$*
 
+fuzz: ## fuzz everything that reads bytes, and the algebra against its twin (SECONDS=60 each, JOBS, TARGETS)
+	@scripts/setup.sh fuzz
+	@$(call configure,fuzz)
+	@cmake --build --preset fuzz --parallel $(JOBS)
+	@scripts/fuzz.sh run $(SECONDS) $(JOBS) $(TARGETS)
+
+fuzz-keep: ## keep what fuzzing has found worth keeping in tests/fuzz/corpus (TARGETS)
+	@scripts/fuzz.sh keep $(TARGETS)
+
 test-install: ## install into a temporary folder and build a consumer against it
 	@scripts/setup.sh test
 	@$(call configure,release)
@@ -68,4 +79,4 @@ format: ## clang-format every source file
 	find include src programs bench tests -name '*.[ch]' -exec clang-format -i {} +
 
 clean: ## delete what was built; .deps stays
-	rm -rf build build-dev build-asan build-ubsan build-tsan build-arm
+	rm -rf build build-dev build-asan build-ubsan build-tsan build-fuzz build-arm

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes a machine ready: setup.sh build | test | arm | format
+# Makes a machine ready: setup.sh build | test | fuzz | arm | format
 #   build   tools and libraries; CRoaring if it can be had (without it the benchmark lacks a peer, with a warning)
 #   test    the same, but CRoaring is required: it is the tests' oracle
+#   fuzz    the same as test, and clang with libFuzzer
 #   arm     a cross compiler, an emulator and Arm libraries, for `make test-arm`
 #   format  clang-format
 # What is there already is left alone, without touching the network.
@@ -27,6 +28,8 @@ have_package() {
         python3-pip) python3 -m pip --version ;;
         ca-certificates) [[ -s /etc/ssl/certs/ca-certificates.crt ]] || ! command -v apt-get ;;
         gcc-aarch64-linux-gnu) command -v aarch64-linux-gnu-gcc ;;
+        clang) command -v clang ;;
+        libclang-rt-dev) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | clang -fsanitize=fuzzer -x c -o /dev/null - ;;
         qemu-user) command -v qemu-aarch64 ;;
     esac >/dev/null 2>&1
 }
@@ -114,11 +117,15 @@ case $purpose in
         need_packages "${build_packages[@]}"
         require_croaring
         ;;
+    fuzz)
+        need_packages "${build_packages[@]}" clang libclang-rt-dev
+        require_croaring
+        ;;
     arm)
         need_packages "${build_packages[@]}" gcc-aarch64-linux-gnu qemu-user
         require_croaring
         fetch_arm_libraries
         ;;
     format) need_packages clang-format ;;
-    *) die "unknown purpose '$purpose': build, test, arm or format" ;;
+    *) die "unknown purpose '$purpose': build, test, fuzz, arm or format" ;;
 esac

@@ -53,4 +53,7 @@ void check_equal(const rmask *a, const rmask *b, bool wanted);
  * answers to agree with each other. */
 void check_consistent(const rmask *mask);
 
+/* The same for one row, which is only counted where it has more than `most_cells`. Returns its count. */
+uint64_t check_row_consistent(const rmask *mask, int32_t row, size_t most_cells);
+
 #endif
