@@ -11,9 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 /* "roarmask", or "roarmask COMMAND" once a subcommand parses its arguments. */
 static char program_name[32] = "roarmask";
+
+const char *cli_program(void) { return program_name; }
 
 void cli_die(int exit_code, const char *format, ...)
 {
@@ -43,6 +47,18 @@ void *cli_alloc(size_t count, size_t size)
     if (memory == NULL)
         cli_die(CLI_FAILED, "out of memory: %zu x %zu bytes", count, size);
     return memory;
+}
+
+void cli_progress(const char *what, uint64_t done, uint64_t total)
+{
+    static time_t last;
+    time_t now = time(NULL);
+    if (last == 0 || done == 0)
+        last = now;
+    if (now - last < 2 || !isatty(STDERR_FILENO))
+        return;
+    last = now;
+    fprintf(stderr, "%s: %s %llu of %llu\n", program_name, what, (unsigned long long)done, (unsigned long long)total);
 }
 
 void cli_close_stdout(void)

@@ -28,6 +28,12 @@ void cli_check(rmask_status status, const rmask_error *error, const char *prefix
 /* malloc(count * size) that dies instead of returning NULL; `count` may be 0. */
 void *cli_alloc(size_t count, size_t size);
 
+/* "roarmask COMMAND": what to ask for --help. */
+const char *cli_program(void);
+
+/* To be called during long work: every two seconds prints how far it is, where standard error is a terminal. */
+void cli_progress(const char *what, uint64_t done, uint64_t total);
+
 /* Flushes and closes standard output; dies if anything written to it was lost. The last thing a program does. */
 void cli_close_stdout(void);
 
@@ -84,8 +90,23 @@ void cli_check_output(const char *path);
 /* Saves a mask to `path`, which appears whole or not at all. "-" is standard output; devices and pipes are written into. */
 void cli_save(const rmask *mask, const char *path);
 
+/* The same for the bytes of anything else. `save` makes a file of them, and gets `context`. */
+void cli_save_bytes(const void *data, size_t num_bytes, const char *path,
+                    rmask_status (*save)(const void *context, const char *path, rmask_error *error), const void *context);
+
 /* Writes `json` to `path` as cli_save does, and releases it. NULL is out of memory, as jansson's constructors have it. */
 void cli_write_json(json_t *json, const char *path);
+
+/* ---------------------------------------------------------------- operations */
+
+typedef struct cli_operation {
+    const char *name; /* and, or, xor, andnot, not */
+    rmask_function function;
+    int num_operands; /* 1 or 2 */
+} cli_operation;
+
+/* Dies where there is no operation of that name, or where it takes another number of operands. `one` and `two` say what it takes. */
+const cli_operation *cli_find_operation(const char *name, int num_operands, const char *one, const char *two);
 
 /* ---------------------------------------------------------------- subcommands */
 
@@ -95,5 +116,6 @@ int info_main(int argc, char **argv);
 int row_main(int argc, char **argv);
 int op_main(int argc, char **argv);
 int show_main(int argc, char **argv);
+int atlas_main(int argc, char **argv);
 
 #endif

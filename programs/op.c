@@ -14,33 +14,29 @@ static const struct argp op_argp = {
     .children = (const struct argp_child[]){{&cli_output_argp, 0, NULL, 0}, {0}},
 };
 
-static const struct operation {
-    const char *name;
-    rmask_function function;
-    int num_operands;
-} operations[] = {
+static const cli_operation operations[] = {
     {"and", RMASK_AND, 2}, {"or", RMASK_OR, 2}, {"xor", RMASK_XOR, 2}, {"andnot", RMASK_AND_NOT, 2}, {"not", RMASK_NOT_A, 1},
 };
 
-static const struct operation *find_operation(const char *name, int num_operands)
+const cli_operation *cli_find_operation(const char *name, int num_operands, const char *one, const char *two)
 {
     for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
-        const struct operation *operation = &operations[i];
+        const cli_operation *operation = &operations[i];
         if (strcmp(name, operation->name) != 0)
             continue;
         if (num_operands != operation->num_operands)
-            cli_die(CLI_USAGE, "'%s' takes %s, not %d; see 'roarmask op --help'", name,
-                    operation->num_operands == 1 ? "one mask" : "two masks", num_operands);
+            cli_die(CLI_USAGE, "'%s' takes %s, not %d; see '%s --help'", name, operation->num_operands == 1 ? one : two, num_operands,
+                    cli_program());
         return operation;
     }
-    cli_die(CLI_USAGE, "unknown operation '%s': and, or, xor, andnot or not; see 'roarmask op --help'", name);
+    cli_die(CLI_USAGE, "unknown operation '%s': and, or, xor, andnot or not; see '%s --help'", name, cli_program());
 }
 
 int op_main(int argc, char **argv)
 {
     cli_output_args args = {.grid = CLI_GRID_UNSET};
     int first = cli_parse(&op_argp, argc, argv, &args, 1, 3);
-    const struct operation *operation = find_operation(argv[first], argc - first - 1);
+    const cli_operation *operation = cli_find_operation(argv[first], argc - first - 1, "one mask", "two masks");
     cli_check_output(args.output);
     rmask *a = cli_operand(argv[first + 1], args.grid);
     rmask *b = operation->num_operands == 2 ? cli_operand(argv[first + 2], args.grid) : rmask_retain(a);

@@ -152,19 +152,26 @@ void cli_check_output(const char *path)
     if (path == NULL)
         cli_die(CLI_USAGE, "no output file: give -o FILE");
     if (strcmp(path, "-") == 0 && isatty(STDOUT_FILENO))
-        cli_die(CLI_USAGE, "a mask is binary and standard output is a terminal: redirect it, or give -o FILE");
+        cli_die(CLI_USAGE, "the output is binary and standard output is a terminal: redirect it, or give -o FILE");
 }
+
+void cli_save_bytes(const void *data, size_t num_bytes, const char *path,
+                    rmask_status (*save)(const void *context, const char *path, rmask_error *error), const void *context)
+{
+    rmask_error error;
+    if (is_stream(path))
+        write_stream(path, data, num_bytes);
+    else
+        cli_check(save(context, path, &error), &error, NULL);
+}
+
+static rmask_status save_mask(const void *mask, const char *path, rmask_error *error) { return rmask_save(mask, path, error); }
 
 void cli_save(const rmask *mask, const char *path)
 {
-    if (is_stream(path)) {
-        size_t num_bytes;
-        const void *data = rmask_data(mask, &num_bytes);
-        write_stream(path, data, num_bytes);
-    } else {
-        rmask_error error;
-        cli_check(rmask_save(mask, path, &error), &error, NULL);
-    }
+    size_t num_bytes;
+    const void *data = rmask_data(mask, &num_bytes);
+    cli_save_bytes(data, num_bytes, path, save_mask, mask);
 }
 
 void cli_write_json(json_t *json, const char *path)
