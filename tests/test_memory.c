@@ -258,6 +258,26 @@ static rmask_status reshape(const rmask_allocator *allocator, void *context)
     return status;
 }
 
+static rmask_status coarsen_and_refine(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    rmask *a, *any = NULL, *all = NULL, *fine = NULL;
+    rmask_status status = rmask_from_bytes(p->a->rows, p->a->cols, p->a->cells, (size_t)p->a->cols, allocator, &a, NULL);
+    if (status == RMASK_OK) {
+        any = all = (void *)&test_poison;
+        status = rmask_coarsen(a, 2, 2, &any, &all, NULL);
+        expect((status == RMASK_OK) == (any != NULL) && (any != NULL) == (all != NULL), "a failed coarsen has an output");
+    }
+    if (status == RMASK_OK) {
+        rmask_release(all);
+        all = (void *)&test_poison;
+        status = rmask_coarsen(a, 3, 1, NULL, &all, NULL);
+    }
+    if (status == RMASK_OK) fine = (void *)&test_poison, status = rmask_refine(a, 2, 3, 2 * p->a->rows, 3 * p->a->cols - 1, &fine, NULL);
+    rmask_release(a), rmask_release(any), rmask_release(all);
+    return done(status, fine, NULL);
+}
+
 static int count_cells(void *context, int32_t row, const int32_t *cols, size_t num_cols)
 {
     (void)row, (void)cols;
@@ -380,6 +400,7 @@ static const struct {
     {"and, or, xor, and_not, not", combine_by_name},
     {"slice, shift, concat, repeat, stack, take_rows", reshape},
     {"counts, overlap, equality, rows", ask},
+    {"coarsen and refine", coarsen_and_refine},
     {"save and load", save_and_load},
     {"Roaring bitmaps", exchange_bitmaps},
     {"open and verify", open_and_verify},
@@ -511,6 +532,8 @@ static void check_nothing_is_allocated(const rmask *mask, const twin *t, const h
     }
     expect_ok(rmask_to_csr(mask, 0, t->rows, indptr, indices, (size_t)twin_count(t), test_error));
     expect_ok(rmask_raster(mask, 0, t->rows, 0, t->cols, 3, 3, counts, test_error));
+    expect_ok(rmask_to_bits(mask, 0, 1, 0, t->cols, (uint8_t *)cols, room * sizeof *cols, test_error));
+    expect_ok(rmask_to_bytes(mask, 0, 1, 0, t->cols, (uint8_t *)cols, room * sizeof *cols, test_error));
     expect(h->num_calls == num_calls, "%zu allocations while reading", h->num_calls - num_calls);
     free(cols), free(indices), free(indptr);
 }

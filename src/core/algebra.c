@@ -59,31 +59,15 @@ static rmask_status combine_row(combiner *c, int32_t row, rmask_row_containers r
 
 /* ---------------------------------------------------------------- a row with crossings */
 
-/* Appends to `cols` the columns of the row's containers. */
-static rmask_status list_exceptions(combiner *c, rmask_row_containers containers)
-{
-    for (rmask_container container; rmask_next_container(&containers, &container);) {
-        const int32_t base = container.chunk * RMASK_CHUNK_COLS;
-        if (!rmask_vec_reserve(&c->draft.allocator, &c->cols, rmask_container_count(&container))) return RMASK_ERR_NOMEM;
-        if (!container.is_bitset)
-            for (uint32_t i = 0; i < container.num_units; i++) rmask_vec_put(&c->cols, base + container.units[i]);
-        else
-            for (uint32_t i = 0; i < container.num_units; i++)
-                for (unsigned word = container.units[i]; word; word &= word - 1)
-                    rmask_vec_put(&c->cols, base + (int32_t)(i * 16) + __builtin_ctz(word));
-    }
-    return RMASK_OK;
-}
-
 /* The row's exceptions are among the exceptions of both masks and the crossings: each is looked at by itself. */
 static rmask_status combine_crossed_row(combiner *c, int32_t row, rmask_row_containers row_a, rmask_row_containers row_b)
 {
     const rmask_boundaries strip_a = strip_at(c->a, row), strip_b = strip_at(c->b, row);
     rmask_int32_vec *cols = &c->cols;
     cols->len = 0;
-    RMASK_TRY(list_exceptions(c, row_a));
+    RMASK_TRY(rmask_append_columns(row_a, &c->draft.allocator, cols));
     const size_t end_a = cols->len;
-    RMASK_TRY(list_exceptions(c, row_b));
+    RMASK_TRY(rmask_append_columns(row_b, &c->draft.allocator, cols));
     const size_t end_b = cols->len, first = c->next_crossing;
     while (c->next_crossing < c->crossings.len && c->crossings.at[c->next_crossing] >> 32 == (uint64_t)row) c->next_crossing++;
     const uint64_t *crossings = c->crossings.at + first;

@@ -52,6 +52,9 @@ rmask_status rmask_draft_exceptions(rmask_draft *draft, int32_t row, const int32
 rmask_status rmask_draft_flips(rmask_draft *draft, int32_t row, const int32_t *flips, size_t num_flips, const int32_t *cols,
                                uint64_t num_cells);
 
+/* The same for a row given as bits: column c is bit c % 64 of word c / 64, at least one is set, those past the last column are not. */
+rmask_status rmask_draft_bits(rmask_draft *draft, int32_t row, const uint64_t *words, int64_t balance);
+
 /* The same for a row whose units are laid out already, as exception.h says. They are copied. */
 rmask_status rmask_draft_row_units(rmask_draft *draft, int32_t row, const uint16_t *units, size_t num_units,
                                    uint64_t num_exceptions, int64_t balance);

@@ -214,6 +214,46 @@ rmask_status rmask_draft_exceptions(rmask_draft *draft, int32_t row, const int32
     return rmask_draft_flips(draft, row, draft->flips.at, (size_t)(end - draft->flips.at), cols, n);
 }
 
+/* Writes one chunk, given as a bitset, as the smaller kind of container; returns its units. Behind them it needs room for as many again. */
+static uint32_t put_bits(uint16_t *out, uint32_t bitset_units, const uint64_t *words, uint64_t *num_exceptions)
+{
+    const rmask_simd *simd = rmask_simd_get();
+    memcpy(out, words, bitset_units * sizeof *out);
+    const size_t n = simd->popcount(out, bitset_units);
+    *num_exceptions += n;
+    if (n >= bitset_units) return bitset_units;
+    simd->positions(out + bitset_units, out, bitset_units);
+    memmove(out, out + bitset_units, n * sizeof *out);
+    return (uint32_t)n;
+}
+
+enum { POSITIONS_SLACK = 64 };
+
+rmask_status rmask_draft_bits(rmask_draft *draft, int32_t row, const uint64_t *words, int64_t balance)
+{
+    const int32_t num_chunks = rmask_num_chunks(draft->cols);
+    const size_t heads_units = num_chunks > 1 ? 1 + 2 * (size_t)num_chunks : 0, bits_units = ((size_t)draft->cols + 15) / 16;
+    const size_t last_units = bits_units < RMASK_CHUNK_UNITS ? bits_units : RMASK_CHUNK_UNITS;
+    RMASK_TRY(begin_row(draft, row, heads_units + bits_units + last_units + POSITIONS_SLACK));
+    uint16_t *const begin = draft->containers.at + draft->containers.len, *units = begin + heads_units, *head = begin + 1;
+    uint64_t num_exceptions = 0;
+    for (int32_t chunk = 0; chunk < num_chunks; chunk++, words += RMASK_CHUNK_COLS / 64) {
+        const uint32_t num_units = put_bits(units, rmask_bitset_units(draft->cols, chunk), words, &num_exceptions);
+        units += num_units;
+        if (num_chunks == 1 || num_units == 0) continue;
+        *head++ = (uint16_t)chunk;
+        *head++ = (uint16_t)num_units;
+    }
+    if (num_chunks > 1) {
+        const size_t num_units = (size_t)(units - begin) - heads_units;
+        begin[0] = (uint16_t)((head - begin) / 2);
+        memmove(head, begin + heads_units, num_units * sizeof *head);
+        units = head + num_units;
+    }
+    draft->containers.len += (size_t)(units - begin);
+    return end_row(draft, row, num_exceptions, balance);
+}
+
 rmask_status rmask_draft_row_units(rmask_draft *draft, int32_t row, const uint16_t *units, size_t num_units,
                                    uint64_t num_exceptions, int64_t balance)
 {

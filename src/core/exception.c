@@ -30,6 +30,21 @@ size_t rmask_container_count_range(const rmask_container *container, uint32_t be
            (size_t)__builtin_popcount(units[last] & keep_last);
 }
 
+rmask_status rmask_append_columns(rmask_row_containers row, const rmask_allocator *allocator, rmask_int32_vec *cols)
+{
+    for (rmask_container container; rmask_next_container(&row, &container);) {
+        const int32_t base = container.chunk * RMASK_CHUNK_COLS;
+        if (!rmask_vec_reserve(allocator, cols, rmask_container_count(&container))) return RMASK_ERR_NOMEM;
+        if (!container.is_bitset)
+            for (uint32_t i = 0; i < container.num_units; i++) rmask_vec_put(cols, base + container.units[i]);
+        else
+            for (uint32_t i = 0; i < container.num_units; i++)
+                for (unsigned word = container.units[i]; word; word &= word - 1)
+                    rmask_vec_put(cols, base + (int32_t)(i * 16) + __builtin_ctz(word));
+    }
+    return RMASK_OK;
+}
+
 rmask_exception_walk rmask_walk_exceptions(const rmask *mask, int32_t row)
 {
     return (rmask_exception_walk){mask, rmask_directory_find(mask, row)};

@@ -122,6 +122,9 @@ size_t rmask_container_count(const rmask_container *container);
 /* Entries of a container in the columns [begin, end) relative to the chunk. */
 size_t rmask_container_count_range(const rmask_container *container, uint32_t begin, uint32_t end);
 
+/* Appends the columns of a row's containers, increasing. RMASK_ERR_NOMEM is the only failure. */
+rmask_status rmask_append_columns(rmask_row_containers row, const rmask_allocator *allocator, rmask_int32_vec *cols);
+
 /* Walks the rows of a mask that have exceptions, in order. */
 typedef struct rmask_exception_walk {
     const rmask *mask;

@@ -491,6 +491,27 @@ rmask_status rmask_finder_row(rmask_finder *f, int32_t row, rmask_finder_input i
     return status;
 }
 
+static rmask_status take_strip(rmask_finder *f, int32_t row_begin, int32_t row_end, rmask_boundaries b)
+{
+    RMASK_TRY(flush_ring(f));
+    rmask_found_strip *strip = current(f);
+    RMASK_TRY(copy_list(f, &strip->fixed, b.fixed, b.num_fixed));
+    RMASK_TRY(copy_list(f, &strip->sliding, b.sliding, b.num_sliding));
+    strip->row_begin = row_begin;
+    f->resume = false;
+    f->count += rmask_strip_count(b, row_begin, row_end, f->draft.cols);
+    f->ring_begin = f->next_row = row_end;
+    return rmask_draft_strip(&f->draft, row_begin, b);
+}
+
+rmask_status rmask_finder_strip(rmask_finder *f, int32_t row_begin, int32_t row_end, rmask_boundaries boundaries)
+{
+    rmask_status status = row_begin > f->next_row ? skip_to(f, row_begin) : RMASK_OK;
+    if (!status) status = take_strip(f, row_begin, row_end, boundaries);
+    if (status && !f->draft.failed) f->draft.failed = status;
+    return status;
+}
+
 rmask_status rmask_finder_finish(rmask_finder *f, rmask **out, rmask_error *error)
 {
     rmask_status status = f->draft.failed;

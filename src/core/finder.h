@@ -59,6 +59,10 @@ void rmask_finder_init(rmask_finder *finder, int32_t rows, int32_t cols, const r
 /* Rows come in increasing order; rows left out are empty. After a failure only rmask_finder_finish or _discard may follow. */
 rmask_status rmask_finder_row(rmask_finder *finder, int32_t row, rmask_finder_input input);
 
+/* The next rows, up to `row_end`, by their boundaries, normalised as in a mask: rows of which all is known. Time does not depend on
+ * the rows. `row_begin` follows the last row that came. */
+rmask_status rmask_finder_strip(rmask_finder *finder, int32_t row_begin, int32_t row_end, rmask_boundaries boundaries);
+
 /* The flips of a row given as columns, checked to be strictly increasing and in [0, num_cols); n is at least 1. A run that reaches
  * the last column ends at `num_cols`. */
 rmask_status rmask_flips_of_cols(const rmask_allocator *allocator, rmask_int32_vec *flips, int32_t row, int32_t num_cols,

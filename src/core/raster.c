@@ -43,18 +43,11 @@ static void add_range(const raster *r, uint64_t *fields, int32_t begin, int32_t 
 
 /* ---------------------------------------------------------------- strips */
 
-/* Cells of a strip in some rows and the columns [0, cols), where `cols` may be less than the grid has. */
-static uint64_t count_left_of(rmask_boundaries strip, int32_t row_begin, int32_t row_end, int32_t cols)
-{
-    strip.num_fixed = rmask_upper_bound(strip.fixed, strip.num_fixed, (int64_t)cols - 1);
-    return rmask_strip_count(strip, row_begin, row_end, cols);
-}
-
 static void add_by_arithmetic(const raster *r, uint64_t *fields, rmask_boundaries strip, int32_t row_begin, int32_t row_end)
 {
-    uint64_t left = count_left_of(strip, row_begin, row_end, r->col_begin);
+    uint64_t left = rmask_strip_count_left(strip, row_begin, row_end, r->col_begin);
     for (int32_t i = 0; i < r->num_cols; i++) {
-        const uint64_t next = count_left_of(strip, row_begin, row_end, col_edge(r, i + 1));
+        const uint64_t next = rmask_strip_count_left(strip, row_begin, row_end, col_edge(r, i + 1));
         fields[i] += next - left;
         left = next;
     }

@@ -49,6 +49,13 @@ static inline bool rmask_strip_has(rmask_boundaries strip, int64_t row, int64_t 
 /* Cells in the rows [row_begin, row_end) and the columns [0, cols), by arithmetic: O(boundaries), whatever the rows. */
 uint64_t rmask_strip_count(rmask_boundaries strip, int64_t row_begin, int64_t row_end, int64_t cols);
 
+/* The same for the columns [0, limit) of a grid that has more. */
+static inline uint64_t rmask_strip_count_left(rmask_boundaries strip, int64_t row_begin, int64_t row_end, int64_t limit)
+{
+    strip.num_fixed = rmask_upper_bound(strip.fixed, strip.num_fixed, limit - 1);
+    return rmask_strip_count(strip, row_begin, row_end, limit);
+}
+
 /* Whether two strips have the same cells in these rows and `cols` columns. Both are normalised as in a mask. It may say no where
  * boundaries happen to meet in every row, which takes a range of one row. */
 bool rmask_strips_agree(rmask_boundaries a, rmask_boundaries b, int64_t row_begin, int64_t row_end, int64_t cols);
