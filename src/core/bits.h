@@ -22,21 +22,6 @@ static inline void rmask_bits_toggle(uint64_t *words, size_t begin, size_t end)
     words[last] ^= to;
 }
 
-/* Clears the bits [begin, end). */
-static inline void rmask_bits_clear(uint64_t *words, size_t begin, size_t end)
-{
-    if (begin >= end) return;
-    const size_t first = begin / 64, last = (end - 1) / 64;
-    const uint64_t keep_first = ~(~UINT64_C(0) << begin % 64), keep_last = ~(~UINT64_C(0) >> (63 - (end - 1) % 64));
-    if (first == last) {
-        words[first] &= keep_first | keep_last;
-        return;
-    }
-    words[first] &= keep_first;
-    for (size_t i = first + 1; i < last; i++) words[i] = 0;
-    words[last] &= keep_last;
-}
-
 /* Toggles the bits of columns [begin, end) that have an odd number of boundaries of one list at or left of them; boundary w stands at
  * column w + shift. */
 void rmask_bits_toggle_list(uint64_t *words, int64_t begin, int64_t end, const int32_t *list, size_t n, int64_t shift);
