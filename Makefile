@@ -6,6 +6,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 SECONDS ?= 60
 TARGETS ?=
+COUNT ?= 100000
 configure = cmake --preset $(1) --log-level=NOTICE >/dev/null
 # Results also go to ctest.xml in the build folder.
 ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
@@ -14,7 +15,7 @@ ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
 bench install: override PRESET = release
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build bench test check-sanitizers fuzz fuzz-keep test-install test-arm install format clean
+.PHONY: help setup build bench test check-sanitizers fuzz fuzz-keep fuzz-smoke test-install test-arm install format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -56,6 +57,12 @@ fuzz: ## fuzz everything that reads bytes, and the algebra against its twin (SEC
 
 fuzz-keep: ## keep what fuzzing has found worth keeping in tests/fuzz/corpus (TARGETS)
 	@scripts/fuzz.sh keep $(TARGETS)
+
+fuzz-smoke: ## corrupt each golden file at random COUNT=100000 times, and count what is taken and what refuses it (PRESET=asan)
+	@scripts/setup.sh test
+	@$(call configure,$(PRESET))
+	@cmake --build --preset $(PRESET) --parallel $(JOBS) --target fuzz-smoke
+	@$(patsubst build-release,build,build-$(PRESET))/tests/fuzz-smoke --count $(COUNT) --jobs $(JOBS)
 
 test-install: ## install into a temporary folder and build a consumer against it
 	@scripts/setup.sh test
