@@ -29,7 +29,10 @@ rmask_atlas *atlas_load(const char *path)
     return atlas;
 }
 
-static rmask_status save(const void *atlas, const char *path, rmask_error *error) { return rmask_atlas_save(atlas, path, error); }
+static rmask_status save(const void *atlas, const char *path, rmask_error *error)
+{
+    return rmask_atlas_save(atlas, path, error);
+}
 
 void atlas_save(const rmask_atlas *atlas, const char *path)
 {
@@ -78,8 +81,8 @@ static int get_main(int argc, char **argv)
 static const struct argp op_argp = {
     .parser = cli_pass_input,
     .args_doc = "and|or|xor|andnot|not A [B]",
-    .doc = "Combine atlases entry by entry and write the result to a file, which appears whole or not at all. A dense entry counts "
-           "as the full mask."
+    .doc = "Combine atlases entry by entry and write the result to a file, which appears whole or not at all. A dense entry "
+           "counts as the full mask."
            "\vExample:\n  roarmask atlas op and model.ratlas limits.ratlas -o limited.ratlas",
     .children = (const struct argp_child[]){{&atlas_output_argp, 0, NULL, 0}, {0}},
 };
@@ -96,7 +99,8 @@ static int atlas_op_main(int argc, char **argv)
     int first = cli_parse(&op_argp, argc, argv, &output, 1, 3);
     const cli_operation *operation = cli_find_operation(argv[first], argc - first - 1, "one atlas", "two atlases");
     cli_check_output(output);
-    rmask_atlas *a = atlas_load(argv[first + 1]), *b = operation->num_operands == 2 ? atlas_load(argv[first + 2]) : rmask_atlas_retain(a), *result;
+    rmask_atlas *a = atlas_load(argv[first + 1]), *result;
+    rmask_atlas *b = operation->num_operands == 2 ? atlas_load(argv[first + 2]) : rmask_atlas_retain(a);
     rmask_error error;
     char what[] = "entry";
     const rmask_progress progress = {report, what};

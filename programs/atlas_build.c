@@ -10,8 +10,8 @@
 static const struct argp build_argp = {
     .parser = cli_pass_input,
     .args_doc = "SPEC",
-    .doc = "Make an atlas, the masks of a whole model, as the JSON file SPEC says, and write it to a file, which appears whole or "
-           "not at all."
+    .doc = "Make an atlas, the masks of a whole model, as the JSON file SPEC says, and write it to a file, which appears whole "
+           "or not at all."
            "\vSPEC is an object:\n"
            "  {\"layers\": 32, \"heads\": 32, \"rows\": 62500, \"cols\": 62500, \"note\": \"...\",\n"
            "   \"default\": MASK,\n"
@@ -71,7 +71,8 @@ static int32_t get_side(const struct spec *spec, const char *name, int64_t min, 
 {
     const json_t *value = json_object_get(spec->root, name);
     if (!json_is_integer(value) || json_integer_value(value) < min || json_integer_value(value) > max)
-        cli_die(CLI_USAGE, "%sexpected a whole number from %lld to %lld", place_in(spec, name).text, (long long)min, (long long)max);
+        cli_die(CLI_USAGE, "%sexpected a whole number from %lld to %lld", place_in(spec, name).text, (long long)min,
+                (long long)max);
     return (int32_t)json_integer_value(value);
 }
 
@@ -112,7 +113,8 @@ static bool *get_indices(const json_t *value, place where, int32_t limit)
     while ((text = mark_range(text, chosen, limit)) != NULL && *text == ',')
         text++;
     if (text == NULL || *text != '\0')
-        cli_die(CLI_USAGE, "%sexpected numbers up to %d and ranges of them, such as \"0-3,7\", or \"*\"", where.text, limit - 1);
+        cli_die(CLI_USAGE, "%sexpected numbers up to %d and ranges of them, such as \"0-3,7\", or \"*\"", where.text,
+                limit - 1);
     return chosen;
 }
 
@@ -132,8 +134,8 @@ static rmask *get_mask(const struct spec *spec, const json_t *value, place where
         cli_die(CLI_USAGE, "%sexpected an expression, {\"file\": \"x.rmask\"} or null", where.text);
     cli_check(rmask_load(json_string_value(file), NULL, &mask, &error), &error, where.text);
     if (rmask_rows(mask) != spec->rows || rmask_cols(mask) != spec->cols)
-        cli_die(CLI_USAGE, "%sthe grid of '%s' is %d x %d, and not %d x %d", where.text, json_string_value(file), rmask_rows(mask),
-                rmask_cols(mask), spec->rows, spec->cols);
+        cli_die(CLI_USAGE, "%sthe grid of '%s' is %d x %d, and not %d x %d", where.text, json_string_value(file),
+                rmask_rows(mask), rmask_cols(mask), spec->rows, spec->cols);
     return mask;
 }
 
@@ -196,8 +198,9 @@ static rmask_atlas *make_atlas(const struct spec *spec)
 
     rmask_atlas *atlas;
     rmask_error error;
-    cli_check(rmask_atlas_create(spec->layers, spec->heads, spec->rows, spec->cols, masks, json_string_value(note), NULL, &atlas, &error),
-              &error, NULL);
+    rmask_status status = rmask_atlas_create(spec->layers, spec->heads, spec->rows, spec->cols, masks, json_string_value(note), NULL,
+                                             &atlas, &error);
+    cli_check(status, &error, NULL);
     for (size_t i = 0; i <= num_entries; i++)
         rmask_release(made[i]);
     free(made);

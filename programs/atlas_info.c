@@ -20,8 +20,8 @@ static const struct argp info_argp = {
     .options = (const struct argp_option[]){{"json", 'j', "FILE", 0, "write JSON too; - prints it in place of text", 0}, {0}},
     .parser = parse_json,
     .args_doc = "FILE",
-    .doc = "Print an atlas's entries, masks, bytes and what sharing saves, and for each layer its densities and how much its heads "
-           "overlap: the mean Jaccard overlap of all pairs of heads."
+    .doc = "Print an atlas's entries, masks, bytes and what sharing saves, and for each layer its densities and how much its "
+           "heads overlap: the mean Jaccard overlap of all pairs of heads."
            "\vExample:\n  roarmask atlas info model.ratlas",
 };
 
@@ -78,10 +78,11 @@ static json_t *json_count(uint64_t count)
 
 static json_t *stats_to_json(const rmask_atlas_stats *stats)
 {
-    return json_pack("{so so sI so sf sf sf so so}", "entries", json_count(stats->num_entries), "dense", json_count(stats->num_dense),
-                     "masks", (json_int_t)stats->num_masks, "nnz", json_count(stats->num_cells), "density_min", stats->density_min,
-                     "density_mean", stats->density_mean, "density_max", stats->density_max, "mask_bytes", json_count(stats->mask_bytes),
-                     "unshared_bytes", json_count(stats->unshared_bytes));
+    return json_pack("{so so sI so sf sf sf so so}",
+                     "entries", json_count(stats->num_entries), "dense", json_count(stats->num_dense),
+                     "masks", (json_int_t)stats->num_masks, "nnz", json_count(stats->num_cells),
+                     "density_min", stats->density_min, "density_mean", stats->density_mean, "density_max", stats->density_max,
+                     "mask_bytes", json_count(stats->mask_bytes), "unshared_bytes", json_count(stats->unshared_bytes));
 }
 
 static json_t *layers_to_json(const struct facts *facts)
@@ -98,10 +99,11 @@ static json_t *layers_to_json(const struct facts *facts)
 static json_t *to_json(const struct facts *facts)
 {
     const rmask_atlas *atlas = facts->atlas;
-    return json_pack("{si si si si ss so so so so}", "layers", rmask_atlas_layers(atlas), "heads", rmask_atlas_heads(atlas), "rows",
-                     rmask_atlas_rows(atlas), "cols", rmask_atlas_cols(atlas), "note", rmask_atlas_note(atlas), "num_bytes",
-                     json_count(facts->num_bytes), "table_bytes", json_count(facts->table_bytes), "total", stats_to_json(&facts->all),
-                     "per_layer", layers_to_json(facts));
+    return json_pack("{si si si si ss so so so so}",
+                     "layers", rmask_atlas_layers(atlas), "heads", rmask_atlas_heads(atlas),
+                     "rows", rmask_atlas_rows(atlas), "cols", rmask_atlas_cols(atlas), "note", rmask_atlas_note(atlas),
+                     "num_bytes", json_count(facts->num_bytes), "table_bytes", json_count(facts->table_bytes),
+                     "total", stats_to_json(&facts->all), "per_layer", layers_to_json(facts));
 }
 
 /* ---------------------------------------------------------------- text */
@@ -124,19 +126,23 @@ static void print_text(const struct facts *facts)
     printf("atlas        %d layers x %d heads\n", rmask_atlas_layers(atlas), rmask_atlas_heads(atlas));
     printf("grid         %d rows x %d columns\n", rmask_atlas_rows(atlas), rmask_atlas_cols(atlas));
     print_note(rmask_atlas_note(atlas));
-    printf("entries      %" PRIu64 ", dense %" PRIu64 ", distinct masks %" PRIu32 "\n", all->num_entries, all->num_dense, all->num_masks);
-    printf("density      %.4g%% to %.4g%%, mean %.4g%%\n", 100 * all->density_min, 100 * all->density_max, 100 * all->density_mean);
+    printf("entries      %" PRIu64 ", dense %" PRIu64 ", distinct masks %" PRIu32 "\n", all->num_entries, all->num_dense,
+           all->num_masks);
+    printf("density      %.4g%% to %.4g%%, mean %.4g%%\n", 100 * all->density_min, 100 * all->density_max,
+           100 * all->density_mean);
     printf("bytes        %20" PRIu64 "\n", facts->num_bytes);
     printf("  tables     %20" PRIu64 "\n", facts->table_bytes);
     printf("  masks      %20" PRIu64 "\n", facts->num_bytes - facts->table_bytes);
     if (all->mask_bytes > 0)
         printf("unshared     %20" PRIu64 "  %.4g times the masks\n", all->unshared_bytes,
                (double)all->unshared_bytes / (double)all->mask_bytes);
-    printf("%5s  %5s  %5s  %14s  %11s  %8s  %8s  %8s\n", "layer", "dense", "masks", "bytes", "density min", "mean", "max", "overlap");
+    printf("%5s  %5s  %5s  %14s  %11s  %8s  %8s  %8s\n", "layer", "dense", "masks", "bytes", "density min", "mean",
+           "max", "overlap");
     for (int32_t i = 0; i < rmask_atlas_layers(atlas); i++) {
         const rmask_atlas_stats *layer = &facts->layers[i];
-        printf("%5d  %5" PRIu64 "  %5" PRIu32 "  %14" PRIu64 "  %10.4g%%  %7.4g%%  %7.4g%%  %8.4g\n", i, layer->num_dense, layer->num_masks,
-               layer->mask_bytes, 100 * layer->density_min, 100 * layer->density_mean, 100 * layer->density_max, facts->overlaps[i]);
+        printf("%5d  %5" PRIu64 "  %5" PRIu32 "  %14" PRIu64 "  %10.4g%%  %7.4g%%  %7.4g%%  %8.4g\n", i, layer->num_dense,
+               layer->num_masks, layer->mask_bytes, 100 * layer->density_min, 100 * layer->density_mean,
+               100 * layer->density_max, facts->overlaps[i]);
     }
 }
 

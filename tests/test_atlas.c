@@ -92,7 +92,8 @@ static void huge_structured_masks_fit(void **state)
     (void)rmask_atlas_data(atlas, &num_bytes);
     expect(num_bytes < 6000, "%zu bytes", num_bytes);
     expect_ok(rmask_atlas_get_stats(atlas, 0, 32, &stats, test_error));
-    expect(stats.num_cells == UINT64_MAX, "%llu cells, which are more than can be counted", (unsigned long long)stats.num_cells);
+    expect(stats.num_cells == UINT64_MAX, "%llu cells, which are more than can be counted",
+           (unsigned long long)stats.num_cells);
     expect_ok(rmask_atlas_combine(atlas, atlas, RMASK_NOT_A, NULL, &flipped, test_error));
     expect(rmask_count(rmask_atlas_distinct(flipped, 1)) == (uint64_t)side * (uint64_t)(side - 1) / 2, "wrong cells");
     rmask_atlas_release(flipped), rmask_atlas_release(atlas);
@@ -117,7 +118,8 @@ static void arguments_are_checked(void **state)
     expect_makes_nothing(RMASK_ERR_RANGE, out, rmask_atlas_create(1, 65536, 4, 5, masks, NULL, NULL, &out, test_error));
     expect_makes_nothing(RMASK_ERR_RANGE, out, rmask_atlas_create(1, 2, -4, 5, masks, NULL, NULL, &out, test_error));
     expect_makes_nothing(RMASK_ERR_ARGUMENT, out, rmask_atlas_create(2, 2, 4, 5, masks, NULL, NULL, &out, test_error));
-    expect(strcmp(test_error->message, "layer 1, head 1: the mask's grid is 5 x 5, the atlas's 4 x 5") == 0, "%s", test_error->message);
+    expect(strcmp(test_error->message, "layer 1, head 1: the mask's grid is 5 x 5, the atlas's 4 x 5") == 0, "%s",
+           test_error->message);
     memset(long_note, 'n', sizeof long_note - 1);
     expect_makes_nothing(RMASK_ERR_ARGUMENT, out, rmask_atlas_create(1, 3, 4, 5, masks, long_note, NULL, &out, test_error));
     expect_ok(rmask_atlas_create(1, 3, 4, 5, masks, long_note + 1, NULL, &out, test_error));
@@ -136,11 +138,32 @@ static void arguments_are_checked(void **state)
 static void notes_are_utf8(void **state)
 {
     (void)state;
-    static const char *const good[] = {"", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf",
-                                       "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "Modell \xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80 1"};
-    static const char *const bad[] = {"\x80",         "\xc0\x80",         "\xc1\xbf",         "\xc2",     "\xc2z",
-                                      "\xe0\x9f\xbf", "\xed\xa0\x80",     "\xe2\x82",         "\xe2\x82z", "\xf0\x8f\xbf\xbf",
-                                      "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf0\x9f\x98", "\xff", "text\xfe"};
+    static const char *const good[] = {"",
+                                       "a",
+                                       "\xc2\x80",
+                                       "\xdf\xbf",
+                                       "\xe0\xa0\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xee\x80\x80",
+                                       "\xef\xbf\xbf",
+                                       "\xf0\x90\x80\x80",
+                                       "\xf4\x8f\xbf\xbf",
+                                       "Modell \xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80 1"};
+    static const char *const bad[] = {"\x80",
+                                      "\xc0\x80",
+                                      "\xc1\xbf",
+                                      "\xc2",
+                                      "\xc2z",
+                                      "\xe0\x9f\xbf",
+                                      "\xed\xa0\x80",
+                                      "\xe2\x82",
+                                      "\xe2\x82z",
+                                      "\xf0\x8f\xbf\xbf",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xf0\x9f\x98",
+                                      "\xff",
+                                      "text\xfe"};
     const rmask *dense = NULL;
     rmask_atlas *atlas;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -149,7 +172,8 @@ static void notes_are_utf8(void **state)
         rmask_atlas_release(atlas);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        expect_makes_nothing(RMASK_ERR_ARGUMENT, atlas, rmask_atlas_create(1, 1, 4, 5, &dense, bad[i], NULL, &atlas, test_error));
+        expect_makes_nothing(RMASK_ERR_ARGUMENT, atlas,
+                             rmask_atlas_create(1, 1, 4, 5, &dense, bad[i], NULL, &atlas, test_error));
 }
 
 /* ---------------------------------------------------------------- all masks at once */
@@ -197,7 +221,8 @@ static void unlike_atlases_and_impatient_callers(void **state)
     rmask_atlas *atlas = model_atlas(&m, NULL, &random), *out;
     for (int i = 0; i < 4; i++) {
         const bool same_grid = i < 2;
-        model other = model_create(same_grid ? sides[i].rows : 3, same_grid ? sides[i].cols : 4, (shape){i == 2 ? 31 : 30, i == 3 ? 41 : 40}, 3, &random);
+        model other = model_create(same_grid ? sides[i].rows : 3, same_grid ? sides[i].cols : 4,
+                                   (shape){i == 2 ? 31 : 30, i == 3 ? 41 : 40}, 3, &random);
         rmask_atlas *unlike = model_atlas(&other, NULL, &random);
         bool equal = true;
         expect_makes_nothing(RMASK_ERR_ARGUMENT, out, rmask_atlas_combine(atlas, unlike, RMASK_AND, NULL, &out, test_error));
@@ -205,7 +230,8 @@ static void unlike_atlases_and_impatient_callers(void **state)
         expect(!equal, "equal in spite of their sides");
         rmask_atlas_release(unlike), model_free(&other);
     }
-    expect_makes_nothing(RMASK_ERR_ARGUMENT, out, rmask_atlas_combine(atlas, atlas, (rmask_function)16, NULL, &out, test_error));
+    expect_makes_nothing(RMASK_ERR_ARGUMENT, out,
+                         rmask_atlas_combine(atlas, atlas, (rmask_function)16, NULL, &out, test_error));
     expect_makes_nothing(RMASK_ERR_STOPPED, out, rmask_atlas_combine(atlas, atlas, RMASK_AND, &progress, &out, test_error));
     expect_fails(RMASK_ERR_STOPPED, rmask_atlas_overlaps(atlas, means, &progress, test_error));
     last = 99;
@@ -355,8 +381,10 @@ static void check_stats(const rmask_atlas *atlas, const model *m, int32_t layer_
     }
     wanted.density_mean /= (double)wanted.num_entries;
     expect_ok(rmask_atlas_get_stats(atlas, layer_begin, layer_end, &stats, test_error));
-    expect(stats.num_entries == wanted.num_entries && stats.num_dense == wanted.num_dense && stats.num_masks == wanted.num_masks,
-           "%llu entries, %llu dense, %u masks", (unsigned long long)stats.num_entries, (unsigned long long)stats.num_dense, stats.num_masks);
+    expect(stats.num_entries == wanted.num_entries && stats.num_dense == wanted.num_dense &&
+               stats.num_masks == wanted.num_masks,
+           "%llu entries, %llu dense, %u masks", (unsigned long long)stats.num_entries, (unsigned long long)stats.num_dense,
+           stats.num_masks);
     expect(stats.num_cells == wanted.num_cells, "%llu cells", (unsigned long long)stats.num_cells);
     expect(near(stats.density_min, wanted.density_min) && near(stats.density_max, wanted.density_max) &&
                near(stats.density_mean, wanted.density_mean),

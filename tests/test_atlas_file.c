@@ -162,7 +162,8 @@ static void what_cannot_be_read_or_written(void **state)
 /* Checks the output of a function that has just ended. Releases it. */
 static rmask_status done(rmask_status status, rmask_atlas *out)
 {
-    expect((status == RMASK_OK) == (out != NULL), "status \"%s\" with%s an output", rmask_status_name(status), out ? "" : "out");
+    expect((status == RMASK_OK) == (out != NULL), "status \"%s\" with%s an output", rmask_status_name(status),
+           out ? "" : "out");
     rmask_atlas_release(out);
     return status;
 }
@@ -182,12 +183,20 @@ static rmask_status make_others(const rmask_atlas *atlas, const rmask_allocator 
     rmask_atlas *out = (void *)&test_poison;
     rmask_status status = rmask_atlas_combine(atlas, atlas, RMASK_XOR, NULL, &out, NULL);
     status = done(status, out);
-    if (!status) out = (void *)&test_poison, status = rmask_atlas_map(atlas, flip, NULL, &out, NULL), status = done(status, out);
-    if (!status) out = (void *)&test_poison, status = rmask_atlas_from_data(data, num_bytes, allocator, &out, NULL), status = done(status, out);
-    if (!status) out = (void *)&test_poison, status = rmask_atlas_read(play, &t, allocator, &out, NULL), status = done(status, out);
+    if (!status)
+        out = (void *)&test_poison, status = rmask_atlas_map(atlas, flip, NULL, &out, NULL), status = done(status, out);
+    if (!status)
+        out = (void *)&test_poison, status = rmask_atlas_from_data(data, num_bytes, allocator, &out, NULL),
+        status = done(status, out);
+    if (!status)
+        out = (void *)&test_poison, status = rmask_atlas_read(play, &t, allocator, &out, NULL), status = done(status, out);
     if (!status) status = rmask_atlas_save(atlas, in_folder("a.ratlas"), NULL);
-    if (!status) out = (void *)&test_poison, status = rmask_atlas_load(in_folder("a.ratlas"), allocator, &out, NULL), status = done(status, out);
-    if (!status) out = (void *)&test_poison, status = rmask_atlas_open(in_folder("a.ratlas"), allocator, &out, NULL), status = done(status, out);
+    if (!status)
+        out = (void *)&test_poison, status = rmask_atlas_load(in_folder("a.ratlas"), allocator, &out, NULL),
+        status = done(status, out);
+    if (!status)
+        out = (void *)&test_poison, status = rmask_atlas_open(in_folder("a.ratlas"), allocator, &out, NULL),
+        status = done(status, out);
     return status;
 }
 

@@ -25,7 +25,8 @@ static size_t up_to_64(size_t num_bytes) { return (num_bytes + 63) / 64 * 64; }
 static void six_masks_cost_six_masks(void **state)
 {
     (void)state;
-    static const char *const expressions[] = {"causal", "window(9)", "causal & sink(4)", "random(0.1)", "random(0.1, seed=2)", "none"};
+    static const char *const expressions[] = {"causal",      "window(9)",           "causal & sink(4)",
+                                              "random(0.1)", "random(0.1, seed=2)", "none"};
     static const char note_text[] = "six masks";
     const rmask *masks[6], *entries[32 * 32];
     rmask_atlas *atlas;
@@ -40,7 +41,8 @@ static void six_masks_cost_six_masks(void **state)
     const uint8_t *data = rmask_atlas_data(atlas, &num_bytes);
     expect(memcmp(data, "\x93RATLS\r\n", 8) == 0, "another magic");
     const uint32_t fields[] = {1, 0, 300, 200, (uint32_t)num_bytes, 0, 32, 32, 6, sizeof note_text - 1};
-    for (size_t i = 0; i < 10; i++) expect(word(data, 8 + 4 * i, 4) == fields[i], "field %zu is %llu", i, (unsigned long long)word(data, 8 + 4 * i, 4));
+    for (size_t i = 0; i < 10; i++)
+        expect(word(data, 8 + 4 * i, 4) == fields[i], "field %zu is %llu", i, (unsigned long long)word(data, 8 + 4 * i, 4));
     expect(word(data, 56, 8) == 0, "reserved bytes");
     for (int i = 64; i < 32 * 32; i++) /* the first entry that is not dense has mask 64 % 6 */
         expect(word(data, 64 + 48 + 4 * (size_t)i, 4) == (uint64_t)(i - 64) % 6, "entry %d", i);
@@ -76,8 +78,8 @@ static void check_naively(const rmask *mask)
     naive_free(&n);
 }
 
-/* Takes bytes in every way there is. They are refused with a message, or they are an atlas whose masks agree with themselves. Returns
- * whether rmask_atlas_from_data takes them. */
+/* Takes bytes in every way there is. They are refused with a message, or they are an atlas whose masks agree with
+ * themselves. Returns whether rmask_atlas_from_data takes them. */
 static bool try_bytes(const uint8_t *bytes, size_t num_bytes)
 {
     rmask_atlas *atlas = (void *)&test_poison;
@@ -163,7 +165,8 @@ static void random_corruption_is_survived(void **state)
         for (int i = 0; i < 100; i++) {
             memcpy(changed, bytes, num_bytes);
             for (int64_t k = rng_between(&random, 1, 4); k > 0; k--) {
-                const uint32_t values[] = {0, 1, UINT32_MAX, INT32_MAX, (uint32_t)rng_next(&random), (uint32_t)rng_below(&random, 300)};
+                const uint32_t values[] = {
+                    0, 1, UINT32_MAX, INT32_MAX, (uint32_t)rng_next(&random), (uint32_t)rng_below(&random, 300)};
                 const size_t at = (size_t)rng_below(&random, rng_chance(&random, 0.5) ? 160 : (int64_t)num_bytes - 4) / 4 * 4;
                 memcpy(changed + at, &values[rng_below(&random, 6)], 4);
             }
@@ -188,7 +191,8 @@ static void expect_refusal(const uint8_t *bytes, size_t num_bytes, size_t at, ui
 
 enum { TABLE_AT = 64 + 3 * 8, NOTE_AT = TABLE_AT + 6 * 4, MASKS_AT = 192 };
 
-/* Two layers of three heads with the masks 0 1 2, dense, 0 2. The note ends where the first mask begins but for its NUL and a gap. */
+/* Two layers of three heads with the masks 0 1 2, dense, 0 2. The note ends where the first mask begins but for its NUL and
+ * a gap. */
 static rmask_atlas *plain_atlas(void)
 {
     static const char *const expressions[] = {"causal", "window(2)", "random(0.5)"};
@@ -236,7 +240,7 @@ static void unsound_tables_never_pass(void **state)
 
     expect_refusal(bytes, num_bytes, 64, MASKS_AT + 64, 8, "an offset out of place at byte 64");
     expect_refusal(bytes, num_bytes, 64, MASKS_AT - 64, 8, "an offset out of place at byte 64");
-    expect_refusal(bytes, num_bytes, 72, second + 8, 8, "not a valid mask");  /* misaligned */
+    expect_refusal(bytes, num_bytes, 72, second + 8, 8, "not a valid mask"); /* misaligned */
     expect_refusal(bytes, num_bytes, 72, second + 64, 8, "mask 0 at byte 192");
     expect_refusal(bytes, num_bytes, 72, second - 64, 8, "mask 0 at byte 192");
     expect_refusal(bytes, num_bytes, 72, MASKS_AT, 8, "an offset out of place at byte 64"); /* mask 0 has no bytes */
@@ -312,12 +316,9 @@ static void huge_claims_allocate_little(void **state)
         uint32_t layers, heads, num_masks, num_note_bytes;
         uint64_t num_bytes;
     } claims[] = {
-        {65535, 65535, 1, 0, 17179344064},
-        {65535, 65535, UINT32_C(4294836225), 65536, UINT64_C(1) << 62},
-        {65535, 65535, 0, 0, 17178820032},
-        {1, 1, 1, 0, UINT64_C(1) << 40},
-        {1, 1, 1, 0, UINT64_MAX},
-        {1, 1, 1, 0, UINT64_MAX / 2},
+        {65535, 65535, 1, 0, 17179344064}, {65535, 65535, UINT32_C(4294836225), 65536, UINT64_C(1) << 62},
+        {65535, 65535, 0, 0, 17178820032}, {1, 1, 1, 0, UINT64_C(1) << 40},
+        {1, 1, 1, 0, UINT64_MAX},          {1, 1, 1, 0, UINT64_MAX / 2},
         {65535, 65535, 0, 0, 64},
     };
     for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
@@ -325,7 +326,8 @@ static void huge_claims_allocate_little(void **state)
         hook h = {0};
         rmask_allocator allocator = hook_allocator(&h);
         rmask_atlas *out;
-        memcpy(bytes + 24, &claims[i].num_bytes, 8), memcpy(bytes + 32, &claims[i].layers, 4), memcpy(bytes + 36, &claims[i].heads, 4);
+        memcpy(bytes + 24, &claims[i].num_bytes, 8), memcpy(bytes + 32, &claims[i].layers, 4),
+            memcpy(bytes + 36, &claims[i].heads, 4);
         memcpy(bytes + 40, &claims[i].num_masks, 4), memcpy(bytes + 44, &claims[i].num_note_bytes, 4);
         for (size_t num_bytes = 64; num_bytes <= sizeof bytes; num_bytes += 1024) {
             seal_atlas(bytes, num_bytes);
@@ -352,7 +354,8 @@ static void mapped_atlases_survive_damage(void **state)
     const size_t third = (size_t)word(bytes, 80, 8);
     const rmask *masks[3];
     memcpy(damaged, bytes, num_bytes);
-    const size_t containers = third + 128 + 20 * (size_t)word(bytes, third + 52, 4) + 4 * ((size_t)word(bytes, third + 56, 4) + (size_t)word(bytes, third + 60, 4)) +
+    const size_t containers = third + 128 + 20 * (size_t)word(bytes, third + 52, 4) +
+                              4 * ((size_t)word(bytes, third + 56, 4) + (size_t)word(bytes, third + 60, 4)) +
                               4 * ((size_t)word(bytes, third + 68, 4) + 1);
     memset(damaged + containers, 0xff, 2 * (size_t)word(bytes, third + 72, 4));
     write_file(in_folder("a.ratlas"), damaged, num_bytes);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Many threads with one mask: reading, retaining and releasing, combining. The thread sanitizer watches; without it, answers
+ * Many threads with one mask, or one atlas: reading, retaining and releasing, combining. The thread sanitizer watches; without it, answers
  * and references still have to be right. Expectations are for the main thread, so the others only count what is wrong. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/generate.h"
+#include "support/folder.h"
+#include "support/model.h"
 #include "support/ways.h"
 
 enum { NUM_THREADS = 8, NUM_ROUNDS = 30 };
@@ -215,12 +216,81 @@ static void threads_build_masks(void **state)
     twin_free(t), twin_free(other), twin_free(either);
 }
 
+/* ---------------------------------------------------------------- an atlas */
+
+typedef struct atlas_task {
+    rmask_atlas *atlas;
+    const model *m;
+    int number;
+    size_t num_wrong;
+} atlas_task;
+
+/* A mask that outlives this thread's reference to the atlas, and perhaps the atlas. */
+static void read_entry(atlas_task *k, int entry, rmask **kept)
+{
+    const rmask *mask;
+    k->num_wrong += rmask_atlas_mask(k->atlas, entry / k->m->heads, entry % k->m->heads, &mask, NULL) != RMASK_OK;
+    k->num_wrong += (mask ? rmask_count(mask) : (uint64_t)k->m->rows * (uint64_t)k->m->cols) != twin_count(model_entry(k->m, entry));
+    rmask_release(*kept);
+    *kept = mask ? rmask_retain(mask) : NULL;
+}
+
+static void *use_atlas(void *argument)
+{
+    atlas_task *k = argument;
+    rmask *kept = NULL;
+    for (int round = 0; round < NUM_ROUNDS; round++) {
+        rmask_atlas *same = NULL;
+        bool equal = false;
+        read_entry(k, (round + k->number) % model_entries(k->m), &kept);
+        k->num_wrong += rmask_atlas_combine(k->atlas, k->atlas, RMASK_AND, NULL, &same, NULL) != RMASK_OK;
+        k->num_wrong += !same || rmask_atlas_equal(k->atlas, same, &equal, NULL) != RMASK_OK || !equal;
+        k->num_wrong += round == 0 && rmask_atlas_verify(k->atlas, NULL) != RMASK_OK;
+        rmask_atlas_release(same);
+    }
+    rmask_atlas_release(k->atlas);
+    size_t count;
+    for (int32_t row = 0; kept && row < k->m->rows; row++) k->num_wrong += rmask_row_count(kept, row, &count, NULL) != RMASK_OK;
+    rmask_release(kept);
+    return NULL;
+}
+
+/* The atlas is mapped, so the threads also compete for saying that its rows are sound. */
+static void threads_share_an_atlas(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int i = 0; i < 4; i++) {
+        pthread_t threads[NUM_THREADS];
+        atlas_task tasks[NUM_THREADS];
+        shared_hook h = {0};
+        rmask_allocator allocator = {shared_allocate, shared_release, &h};
+        model m = model_create(3, 4, (shape){30, 60}, 6, &random);
+        rmask_atlas *atlas = model_atlas(&m, NULL, &random);
+        expect_ok(rmask_atlas_save(atlas, in_folder("a.ratlas"), test_error));
+        rmask_atlas_release(atlas);
+        expect_ok(rmask_atlas_open(in_folder("a.ratlas"), &allocator, &atlas, test_error));
+        for (int k = 0; k < NUM_THREADS; k++) {
+            tasks[k] = (atlas_task){rmask_atlas_retain(atlas), &m, k, 0};
+            expect(pthread_create(&threads[k], NULL, use_atlas, &tasks[k]) == 0, "pthread_create");
+        }
+        rmask_atlas_release(atlas);
+        for (int k = 0; k < NUM_THREADS; k++) {
+            expect(pthread_join(threads[k], NULL) == 0, "pthread_join");
+            expect(tasks[k].num_wrong == 0, "thread %d: %zu wrong answers", k, tasks[k].num_wrong);
+        }
+        expect(h.num_blocks == 0 && h.num_bytes == 0, "%zu blocks have leaked", (size_t)h.num_blocks);
+        model_free(&m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_use_the_library_first),
         cmocka_unit_test(threads_share_masks),
         cmocka_unit_test(threads_build_masks),
+        cmocka_unit_test_setup_teardown(threads_share_an_atlas, make_folder, remove_folder),
     };
     num_wrong_at_first = num_first_uses_wrong();
     return run_test_program(tests);

@@ -106,7 +106,8 @@ rmask_status rmask_atlas_mask(const rmask_atlas *atlas, int32_t layer, int32_t h
     const int32_t layers = rmask_atlas_layers(atlas), heads = rmask_atlas_heads(atlas);
     *mask = NULL;
     if (layer < 0 || layer >= layers)
-        return rmask_fail(error, RMASK_ERR_RANGE, "layer %d is out of range: layers go from 0 to %d", (int)layer, (int)layers - 1);
+        return rmask_fail(error, RMASK_ERR_RANGE, "layer %d is out of range: layers go from 0 to %d", (int)layer,
+                          (int)layers - 1);
     if (head < 0 || head >= heads)
         return rmask_fail(error, RMASK_ERR_RANGE, "head %d is out of range: heads go from 0 to %d", (int)head, (int)heads - 1);
     *mask = rmask_atlas_entry(atlas, (size_t)layer * (size_t)heads + (size_t)head);

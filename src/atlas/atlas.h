@@ -20,11 +20,12 @@ struct rmask_atlas {
     rmask *masks[];     /* NULL until rmask_atlas_put_masks has come to it */
 };
 
-/* A keeper of one reference for bytes, which it takes over and empties the array of. NULL when out of memory, and then it does not. */
+/* A keeper of one reference for bytes, which it takes over and empties the array of. NULL when out of memory, and then it
+ * does not. */
 rmask_keeper *rmask_keep_bytes(rmask_byte_vec *bytes, const rmask_allocator *allocator);
 
-/* An atlas of one reference over a flat buffer, 8-byte aligned, that lies in `keeper`, which gets one reference more. Header and tables are
- * sound; the masks are not filled in. NULL when out of memory. */
+/* An atlas of one reference over a flat buffer, 8-byte aligned, that lies in `keeper`, which gets one reference more. Header
+ * and tables are sound; the masks are not filled in. NULL when out of memory. */
 rmask_atlas *rmask_atlas_new(const uint8_t *data, rmask_keeper *keeper, const rmask_allocator *allocator);
 
 /* Lays a mask over each mask's part of the buffer. False when out of memory. */

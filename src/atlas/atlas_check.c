@@ -13,7 +13,8 @@ static rmask_status fail_at(rmask_error *error, uint64_t offset, const char *wha
 }
 
 /* Says which mask a message is about. */
-static rmask_status fail_in_mask(rmask_error *error, rmask_status status, uint32_t index, uint64_t offset, const rmask_error *cause)
+static rmask_status fail_in_mask(rmask_error *error, rmask_status status, uint32_t index, uint64_t offset,
+                                 const rmask_error *cause)
 {
     return rmask_fail(error, status, "mask %u at byte %llu of the atlas: %.180s", (unsigned)index, (unsigned long long)offset,
                       cause->message);
@@ -36,7 +37,8 @@ static size_t character_bytes(const uint8_t *text, size_t num_bytes)
     if (first < 0x80) return first != 0;
     const size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
     if (first < 0xc2 || first > 0xf4 || length > num_bytes) return 0;
-    const uint8_t low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80, high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    const uint8_t low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    const uint8_t high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
     if (text[1] < low || text[1] > high) return 0;
     for (size_t i = 2; i < length; i++)
         if ((text[i] & 0xc0) != 0x80) return 0;
@@ -55,7 +57,8 @@ rmask_status rmask_atlas_check_note(const char *note, rmask_error *error)
 {
     const size_t num_bytes = strlen(note);
     if (num_bytes > RMASK_ATLAS_MAX_NOTE_BYTES)
-        return rmask_fail(error, RMASK_ERR_ARGUMENT, "the note has %zu bytes, and room is for %d", num_bytes, RMASK_ATLAS_MAX_NOTE_BYTES);
+        return rmask_fail(error, RMASK_ERR_ARGUMENT, "the note has %zu bytes, and room is for %d", num_bytes,
+                          RMASK_ATLAS_MAX_NOTE_BYTES);
     const size_t sound = sound_note_bytes((const uint8_t *)note, num_bytes);
     return sound == num_bytes ? RMASK_OK : rmask_fail(error, RMASK_ERR_ARGUMENT, "the note is not UTF-8 at byte %zu", sound);
 }
@@ -74,7 +77,8 @@ rmask_status rmask_atlas_peek_header(const void *data, size_t num_bytes, rmask_a
         return rmask_fail(error, RMASK_ERR_FORMAT, "the atlas uses features 0x%x that this library does not know",
                           (unsigned)header->features);
     const size_t summed = offsetof(rmask_atlas_header, header_checksum);
-    if (rmask_checksum(0, data, summed) != header->header_checksum) return fail_at(error, summed, "a wrong checksum of the header");
+    if (rmask_checksum(0, data, summed) != header->header_checksum)
+        return fail_at(error, summed, "a wrong checksum of the header");
     if (header->rows > RMASK_MAX_SIDE) return fail_at(error, offsetof(rmask_atlas_header, rows), "too many rows");
     if (header->cols > RMASK_MAX_SIDE) return fail_at(error, offsetof(rmask_atlas_header, cols), "too many columns");
     if (header->layers < 1 || header->layers > RMASK_ATLAS_MAX_SIDE)
@@ -89,7 +93,8 @@ rmask_status rmask_atlas_peek_header(const void *data, size_t num_bytes, rmask_a
     const uint64_t masks = rmask_atlas_layout_of(header).masks;
     if (header->num_bytes < masks || (header->num_bytes - masks) / sizeof(rmask_header) < header->num_masks ||
         (header->num_masks == 0 && header->num_bytes > masks))
-        return fail_at(error, offsetof(rmask_atlas_header, num_bytes), "a number of bytes that does not fit the tables and masks");
+        return fail_at(error, offsetof(rmask_atlas_header, num_bytes),
+                       "a number of bytes that does not fit the tables and masks");
     return RMASK_OK;
 }
 
@@ -163,7 +168,8 @@ rmask_status rmask_atlas_check_head(const void *buffer, size_t num_bytes, rmask_
 /* ---------------------------------------------------------------- masks */
 
 /* Asks `check` about every mask. */
-static rmask_status check_each(const rmask_atlas *atlas, rmask_status (*check)(const rmask *mask, rmask_error *error), rmask_error *error)
+static rmask_status check_each(const rmask_atlas *atlas, rmask_status (*check)(const rmask *mask, rmask_error *error),
+                               rmask_error *error)
 {
     for (uint32_t i = 0; i < atlas->num_masks; i++) {
         rmask_error cause;
@@ -173,7 +179,10 @@ static rmask_status check_each(const rmask_atlas *atlas, rmask_status (*check)(c
     return RMASK_OK;
 }
 
-rmask_status rmask_atlas_check_masks(const rmask_atlas *atlas, rmask_error *error) { return check_each(atlas, rmask_check_index, error); }
+rmask_status rmask_atlas_check_masks(const rmask_atlas *atlas, rmask_error *error)
+{
+    return check_each(atlas, rmask_check_index, error);
+}
 
 static rmask_status check_gaps(const rmask_atlas *atlas, rmask_error *error)
 {

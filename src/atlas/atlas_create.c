@@ -29,7 +29,8 @@ static void put(uint8_t *data, uint64_t at, const void *section, uint64_t num_by
     memset(data + at + num_bytes, 0, (size_t)(end - at - num_bytes));
 }
 
-static void fill(uint8_t *data, rmask_atlas_header *header, const rmask_distinct *distinct, const uint32_t *table, const char *note)
+static void fill(uint8_t *data, rmask_atlas_header *header, const rmask_distinct *distinct, const uint32_t *table,
+                 const char *note)
 {
     const rmask_atlas_layout at = rmask_atlas_layout_of(header);
     uint64_t next = at.masks;
@@ -51,7 +52,8 @@ static void fill(uint8_t *data, rmask_atlas_header *header, const rmask_distinct
 /* Copies of sound masks are as sound. */
 static void trust_masks(rmask_atlas *atlas)
 {
-    for (uint32_t i = 0; i < atlas->num_masks; i++) atomic_store_explicit(&atlas->masks[i]->trusted, true, memory_order_relaxed);
+    for (uint32_t i = 0; i < atlas->num_masks; i++)
+        atomic_store_explicit(&atlas->masks[i]->trusted, true, memory_order_relaxed);
 }
 
 static rmask_status lay_out(rmask_atlas_header *header, const rmask_distinct *distinct, const uint32_t *table, const char *note,
@@ -85,21 +87,22 @@ static rmask_status index_of(rmask_distinct *distinct, const rmask_atlas_header 
     *index = RMASK_ATLAS_DENSE;
     if (!mask) return RMASK_OK;
     if (mask->header->rows != header->rows || mask->header->cols != header->cols)
-        return rmask_fail(error, RMASK_ERR_ARGUMENT, "the mask's grid is %d x %d, the atlas's %d x %d", (int)mask->rows, (int)mask->cols,
-                          (int)header->rows, (int)header->cols);
+        return rmask_fail(error, RMASK_ERR_ARGUMENT, "the mask's grid is %d x %d, the atlas's %d x %d", (int)mask->rows,
+                          (int)mask->cols, (int)header->rows, (int)header->cols);
     if (rmask_is_full(mask->header)) return RMASK_OK;
     RMASK_TRY(rmask_trust(mask, error));
     return rmask_distinct_add(distinct, mask, index, error);
 }
 
-static rmask_status fill_table(uint32_t *table, rmask_distinct *distinct, const rmask_atlas_header *header, const rmask *const *masks,
-                               rmask_error *error)
+static rmask_status fill_table(uint32_t *table, rmask_distinct *distinct, const rmask_atlas_header *header,
+                               const rmask *const *masks, rmask_error *error)
 {
     for (uint32_t layer = 0, entry = 0; layer < header->layers; layer++)
         for (uint32_t head = 0; head < header->heads; head++, entry++) {
             rmask_error cause;
             const rmask_status status = index_of(distinct, header, masks[entry], &table[entry], &cause);
-            if (status) return rmask_fail(error, status, "layer %u, head %u: %.200s", (unsigned)layer, (unsigned)head, cause.message);
+            if (status)
+                return rmask_fail(error, status, "layer %u, head %u: %.200s", (unsigned)layer, (unsigned)head, cause.message);
         }
     return RMASK_OK;
 }
@@ -107,12 +110,12 @@ static rmask_status fill_table(uint32_t *table, rmask_distinct *distinct, const 
 static rmask_status check_sides(int32_t layers, int32_t heads, rmask_error *error)
 {
     if (layers >= 1 && layers <= RMASK_ATLAS_MAX_SIDE && heads >= 1 && heads <= RMASK_ATLAS_MAX_SIDE) return RMASK_OK;
-    return rmask_fail(error, RMASK_ERR_RANGE, "%d layers of %d heads are out of range: both go from 1 to %d", (int)layers, (int)heads,
-                      RMASK_ATLAS_MAX_SIDE);
+    return rmask_fail(error, RMASK_ERR_RANGE, "%d layers of %d heads are out of range: both go from 1 to %d", (int)layers,
+                      (int)heads, RMASK_ATLAS_MAX_SIDE);
 }
 
-rmask_status rmask_atlas_create(int32_t layers, int32_t heads, int32_t rows, int32_t cols, const rmask *const *masks, const char *note,
-                                const rmask_allocator *allocator, rmask_atlas **out, rmask_error *error)
+rmask_status rmask_atlas_create(int32_t layers, int32_t heads, int32_t rows, int32_t cols, const rmask *const *masks,
+                                const char *note, const rmask_allocator *allocator, rmask_atlas **out, rmask_error *error)
 {
     *out = NULL;
     RMASK_TRY(check_sides(layers, heads, error));

@@ -31,8 +31,7 @@ static rmask_status lay_over(const uint8_t *data, size_t num_bytes, rmask_keeper
     RMASK_TRY(rmask_atlas_check_head(data, num_bytes, error));
     rmask_atlas *atlas = rmask_atlas_new(data, keeper, allocator);
     if (!atlas) return rmask_fail_nomem(error);
-    const rmask_status status =
-        rmask_atlas_put_masks(atlas) ? rmask_atlas_check_masks(atlas, error) : rmask_fail_nomem(error);
+    const rmask_status status = rmask_atlas_put_masks(atlas) ? rmask_atlas_check_masks(atlas, error) : rmask_fail_nomem(error);
     if (status)
         rmask_atlas_release(atlas);
     else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * All masks of an atlas at once. A dense entry takes part as the full mask, and rmask_atlas_create makes full results dense again. */
+ * All masks of an atlas at once. A dense entry takes part as the full mask, and rmask_atlas_create makes full results dense
+ * again. */
 #include "atlas/atlas.h"
 #include "atlas/lookup.h"
 #include "atlas/progress.h"
@@ -34,8 +35,8 @@ static rmask_status finish(results *r, rmask_status status, const rmask_atlas *l
     if (!status && !masks) status = rmask_fail_nomem(error);
     for (size_t i = 0; !status && i < num_entries; i++) masks[i] = r->masks.at[r->of_entry.at[i]];
     if (!status)
-        status = rmask_atlas_create(rmask_atlas_layers(like), rmask_atlas_heads(like), rmask_rows(masks[0]), rmask_cols(masks[0]), masks,
-                                    like->note, &r->allocator, out, error);
+        status = rmask_atlas_create(rmask_atlas_layers(like), rmask_atlas_heads(like), rmask_rows(masks[0]),
+                                    rmask_cols(masks[0]), masks, like->note, &r->allocator, out, error);
     rmask_free(&r->allocator, masks, num_entries, sizeof *masks);
     for (size_t i = 0; i < r->masks.len; i++) rmask_release(r->masks.at[i]);
     rmask_vec_free(&r->allocator, &r->masks);
@@ -55,7 +56,8 @@ static rmask_status map_mask(results *r, const rmask *mask, rmask_atlas_function
 }
 
 /* The result of the full mask, if there is one, stands behind those of the masks. */
-static rmask_status map_all(results *r, const rmask_atlas *atlas, rmask_atlas_function function, void *context, rmask_error *error)
+static rmask_status map_all(results *r, const rmask_atlas *atlas, rmask_atlas_function function, void *context,
+                            rmask_error *error)
 {
     const size_t num_entries = rmask_atlas_num_entries(atlas);
     bool any_dense = false;
@@ -124,18 +126,19 @@ static rmask_status combine_all(combiner *c, const rmask_progress *progress, rma
 
 static bool same_shape(const rmask_atlas *a, const rmask_atlas *b)
 {
-    return a->header->layers == b->header->layers && a->header->heads == b->header->heads && a->header->rows == b->header->rows &&
-           a->header->cols == b->header->cols;
+    return a->header->layers == b->header->layers && a->header->heads == b->header->heads &&
+           a->header->rows == b->header->rows && a->header->cols == b->header->cols;
 }
 
-rmask_status rmask_atlas_combine(const rmask_atlas *a, const rmask_atlas *b, rmask_function function, const rmask_progress *progress,
-                                 rmask_atlas **out, rmask_error *error)
+rmask_status rmask_atlas_combine(const rmask_atlas *a, const rmask_atlas *b, rmask_function function,
+                                 const rmask_progress *progress, rmask_atlas **out, rmask_error *error)
 {
     *out = NULL;
     if (!same_shape(a, b))
-        return rmask_fail(error, RMASK_ERR_ARGUMENT, "the atlases differ: %u x %u entries of %u x %u cells, and %u x %u of %u x %u",
-                          (unsigned)a->header->layers, (unsigned)a->header->heads, (unsigned)a->header->rows, (unsigned)a->header->cols,
-                          (unsigned)b->header->layers, (unsigned)b->header->heads, (unsigned)b->header->rows, (unsigned)b->header->cols);
+        return rmask_fail(
+            error, RMASK_ERR_ARGUMENT, "the atlases differ: %u x %u entries of %u x %u cells, and %u x %u of %u x %u",
+            (unsigned)a->header->layers, (unsigned)a->header->heads, (unsigned)a->header->rows, (unsigned)a->header->cols,
+            (unsigned)b->header->layers, (unsigned)b->header->heads, (unsigned)b->header->rows, (unsigned)b->header->cols);
     rmask *full;
     RMASK_TRY(make_full(a, &full, error));
     combiner c = {.a = a, .b = b, .function = function, .full = full, .results.allocator = a->allocator};

@@ -29,8 +29,8 @@ rmask_status rmask_atlas_get_stats(const rmask_atlas *atlas, int32_t layer_begin
     *stats = (rmask_atlas_stats){0};
     const int32_t layers = rmask_atlas_layers(atlas);
     if (layer_begin < 0 || layer_begin >= layer_end || layer_end > layers)
-        return rmask_fail(error, RMASK_ERR_RANGE, "layers %d to %d are out of range: there are %d", (int)layer_begin, (int)layer_end,
-                          (int)layers);
+        return rmask_fail(error, RMASK_ERR_RANGE, "layers %d to %d are out of range: there are %d", (int)layer_begin,
+                          (int)layer_end, (int)layers);
     bool *seen = rmask_allocate(&atlas->allocator, atlas->num_masks, sizeof *seen);
     if (!seen) return rmask_fail_nomem(error);
     memset(seen, 0, atlas->num_masks * sizeof *seen);

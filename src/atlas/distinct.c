@@ -42,7 +42,8 @@ rmask_status rmask_distinct_add(rmask_distinct *distinct, const rmask *mask, uin
     *index = rmask_lookup_next(&distinct->by_pointer, (uintptr_t)mask, &probe);
     if (*index != RMASK_ABSENT) return RMASK_OK;
     RMASK_TRY(find_equal(distinct, mask, index, error));
-    return rmask_lookup_put(&distinct->allocator, &distinct->by_pointer, (uintptr_t)mask, *index) ? RMASK_OK : rmask_fail_nomem(error);
+    const bool put = rmask_lookup_put(&distinct->allocator, &distinct->by_pointer, (uintptr_t)mask, *index);
+    return put ? RMASK_OK : rmask_fail_nomem(error);
 }
 
 void rmask_distinct_free(rmask_distinct *distinct)

@@ -12,7 +12,8 @@ typedef struct rmask_distinct {
     rmask_lookup by_pointer, by_fingerprint; /* what was asked for, and what is in the list */
 } rmask_distinct;
 
-/* The index of the mask with the cells of `mask`, which goes to the end of the list where there is none yet. All masks have one grid. */
+/* The index of the mask with the cells of `mask`, which goes to the end of the list where there is none yet. All masks have
+ * one grid. */
 rmask_status rmask_distinct_add(rmask_distinct *distinct, const rmask *mask, uint32_t *index, rmask_error *error);
 
 void rmask_distinct_free(rmask_distinct *distinct);

@@ -31,7 +31,8 @@ static rmask_status read_some(const stream *from, uint64_t num_bytes, rmask_erro
     while (num_bytes > 0) {
         if (bytes->len == bytes->cap) {
             const size_t step = bytes->len < FIRST_STREAM_BYTES ? FIRST_STREAM_BYTES : bytes->len;
-            if (!rmask_vec_reserve(from->allocator, bytes, step < num_bytes ? step : (size_t)num_bytes)) return rmask_fail_nomem(error);
+            if (!rmask_vec_reserve(from->allocator, bytes, step < num_bytes ? step : (size_t)num_bytes))
+                return rmask_fail_nomem(error);
         }
         const size_t room = bytes->cap - bytes->len;
         size_t got = 0;
@@ -44,8 +45,8 @@ static rmask_status read_some(const stream *from, uint64_t num_bytes, rmask_erro
     return RMASK_OK;
 }
 
-rmask_status rmask_read_announced(const rmask_announced *kind, rmask_reader read, void *context, const rmask_allocator *allocator,
-                                  rmask_byte_vec *bytes, rmask_error *error)
+rmask_status rmask_read_announced(const rmask_announced *kind, rmask_reader read, void *context,
+                                  const rmask_allocator *allocator, rmask_byte_vec *bytes, rmask_error *error)
 {
     const stream from = {kind->name, read, context, allocator, bytes};
     const size_t begin = bytes->len;
@@ -55,7 +56,8 @@ rmask_status rmask_read_announced(const rmask_announced *kind, rmask_reader read
     return read_some(&from, total - kind->header_bytes, error);
 }
 
-rmask_status rmask_write_bytes(const char *name, const void *data, size_t num_bytes, rmask_writer write, void *context, rmask_error *error)
+rmask_status rmask_write_bytes(const char *name, const void *data, size_t num_bytes, rmask_writer write, void *context,
+                               rmask_error *error)
 {
     const int reason = write(context, data, num_bytes);
     return reason ? rmask_fail(error, RMASK_ERR_IO, "cannot write the %s: %s", name, strerror(reason)) : RMASK_OK;
@@ -90,8 +92,8 @@ static rmask_status expect_end(const char *name, int file, size_t num_bytes, rma
     return rmask_fail(error, RMASK_ERR_FORMAT, "not a valid %s: the file goes on behind its end at byte %zu", name, num_bytes);
 }
 
-rmask_status rmask_read_file(const rmask_announced *kind, const char *path, const rmask_allocator *allocator, rmask_byte_vec *bytes,
-                             rmask_error *error)
+rmask_status rmask_read_file(const rmask_announced *kind, const char *path, const rmask_allocator *allocator,
+                             rmask_byte_vec *bytes, rmask_error *error)
 {
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) return rmask_fail_io(error, "read", path, errno);

@@ -33,7 +33,7 @@ model model_create(int32_t layers, int32_t heads, shape grid, int num_twins, rng
 model model_any(rng *random)
 {
     return model_create((int32_t)rng_between(random, 1, 6), (int32_t)rng_between(random, 1, 6), random_shape(800, random),
-                      (int)rng_between(random, 2, 8), random);
+                        (int)rng_between(random, 2, 8), random);
 }
 
 void model_free(model *m)
@@ -72,8 +72,8 @@ void check_atlas(const rmask_atlas *atlas, const model *m)
     uint32_t *table = must_allocate((size_t)model_entries(m) * sizeof *table), num_masks = model_table(m, table);
     expect(rmask_atlas_layers(atlas) == m->layers && rmask_atlas_heads(atlas) == m->heads, "%d x %d entries",
            (int)rmask_atlas_layers(atlas), (int)rmask_atlas_heads(atlas));
-    expect(rmask_atlas_rows(atlas) == m->rows && rmask_atlas_cols(atlas) == m->cols, "a grid of %d x %d", (int)rmask_atlas_rows(atlas),
-           (int)rmask_atlas_cols(atlas));
+    expect(rmask_atlas_rows(atlas) == m->rows && rmask_atlas_cols(atlas) == m->cols, "a grid of %d x %d",
+           (int)rmask_atlas_rows(atlas), (int)rmask_atlas_cols(atlas));
     expect(rmask_atlas_num_masks(atlas) == num_masks, "%u masks instead of %u", rmask_atlas_num_masks(atlas), num_masks);
     expect(memcmp(rmask_atlas_table(atlas), table, (size_t)model_entries(m) * sizeof *table) == 0, "another table");
     for (int i = 0; i < model_entries(m); i++) {

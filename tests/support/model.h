@@ -8,8 +8,8 @@
 
 enum { MAX_TWINS = 12 };
 
-/* Entry (layer, head) is number layer * heads + head and has the cells of twins[of_entry[number]]. Twins may be equal, and full ones stand
- * for dense entries. */
+/* Entry (layer, head) is number layer * heads + head and has the cells of twins[of_entry[number]]. Twins may be equal, and
+ * full ones stand for dense entries. */
 typedef struct model {
     int32_t layers, heads, rows, cols;
     int num_twins;

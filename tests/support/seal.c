@@ -54,6 +54,7 @@ void seal_atlas(uint8_t *bytes, size_t num_bytes)
     }
     const uint64_t tables = 8 * field(bytes, 40) + 4 * field(bytes, 32) * field(bytes, 36) + field(bytes, 44) + 1;
     const uint64_t masks = (SEAL_ATLAS_HEADER_BYTES + tables + 63) / 64 * 64;
-    if (masks <= num_bytes) put(bytes, 48, seal_checksum(bytes + SEAL_ATLAS_HEADER_BYTES, (size_t)masks - SEAL_ATLAS_HEADER_BYTES));
+    if (masks <= num_bytes)
+        put(bytes, 48, seal_checksum(bytes + SEAL_ATLAS_HEADER_BYTES, (size_t)masks - SEAL_ATLAS_HEADER_BYTES));
     put(bytes, 52, seal_checksum(bytes, 52));
 }
