@@ -26,13 +26,21 @@ int64_t fuzz_between(fuzz_input *in, int64_t low, int64_t high)
 
 rng fuzz_rng(fuzz_input *in) { return (rng){(uint64_t)fuzz_between(in, 0, UINT16_MAX)}; }
 
-rmask_status fuzz_open(const void *bytes, size_t num_bytes, const rmask_allocator *allocator, rmask **out, rmask_error *error)
+int fuzz_file(const void *bytes, size_t num_bytes, char path[FUZZ_PATH_BYTES])
 {
-    char path[64];
     const int file = memfd_create("fuzz", MFD_CLOEXEC);
     expect(file >= 0 && write(file, bytes, num_bytes) == (ssize_t)num_bytes, "no memory for a file");
-    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    snprintf(path, FUZZ_PATH_BYTES, "/proc/self/fd/%d", file);
+    return file;
+}
+
+void fuzz_close(int file) { close(file); }
+
+rmask_status fuzz_open(const void *bytes, size_t num_bytes, const rmask_allocator *allocator, rmask **out, rmask_error *error)
+{
+    char path[FUZZ_PATH_BYTES];
+    const int file = fuzz_file(bytes, num_bytes, path);
     const rmask_status status = rmask_open(path, allocator, out, error);
-    close(file);
+    fuzz_close(file);
     return status;
 }

@@ -24,7 +24,12 @@ int64_t fuzz_between(fuzz_input *in, int64_t low, int64_t high);
 /* Seeded with two bytes. */
 rng fuzz_rng(fuzz_input *in);
 
-/* Maps these bytes as a file of their own, without touching the disk. */
+/* Makes a file of these bytes that is not on any disk, and writes its path. Whoever has opened it may close it. */
+enum { FUZZ_PATH_BYTES = 64 };
+int fuzz_file(const void *bytes, size_t num_bytes, char path[FUZZ_PATH_BYTES]);
+void fuzz_close(int file);
+
+/* rmask_open of such a file. */
 rmask_status fuzz_open(const void *bytes, size_t num_bytes, const rmask_allocator *allocator, rmask **out, rmask_error *error);
 
 #endif

@@ -15,6 +15,7 @@ const op ops[NUM_OPS] = {
     [6] = {"rows_and, rows_or", op_rows},
     [7] = {"not", op_not},
     [8] = {"raster", op_raster},
+    [9] = {"to_bits, to_bytes", op_window},
     [10] = {"to_csr, from_csr", op_csr},
     [11] = {"from_data", op_data},
     [12] = {"write, read", op_stream},
@@ -25,6 +26,14 @@ const op ops[NUM_OPS] = {
     [17] = {"builder mask", op_add_mask},
     [18] = {"freeze", op_freeze},
     [19] = {"check all readers", op_check_same},
+    [21] = {"slice", op_slice},
+    [22] = {"shift", op_shift},
+    [23] = {"concat", op_concat},
+    [24] = {"repeat", op_repeat},
+    [25] = {"stack", op_stack},
+    [26] = {"take_rows", op_take_rows},
+    [27] = {"coarsen", op_coarsen},
+    [28] = {"refine", op_refine},
 };
 
 /* ---------------------------------------------------------------- allocations that fail */

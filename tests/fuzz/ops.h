@@ -90,6 +90,17 @@ void op_row_combine(world *w);
 void op_rows(world *w);
 void op_not(world *w);
 
+void op_slice(world *w);
+void op_shift(world *w);
+void op_concat(world *w);
+void op_repeat(world *w);
+void op_stack(world *w);
+void op_take_rows(world *w);
+
+void op_coarsen(world *w);
+void op_refine(world *w);
+void op_window(world *w);
+
 void op_check_same(world *w);
 void op_raster(world *w);
 void op_csr(world *w);

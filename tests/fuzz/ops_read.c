@@ -40,6 +40,28 @@ void op_raster(world *w)
     w->work -= num_rows * num_cols;
 }
 
+/* The window may hang over the grid, and a row of the result is longer than it needs to be. */
+void op_window(world *w)
+{
+    const slot *s = ops_slot(w);
+    int32_t window[4];
+    take_window(w, s, 20, window);
+    const size_t num_rows = (size_t)(window[1] - window[0]), num_cols = (size_t)(window[3] - window[2]), slack = fuzz_byte(&w->in) % 3;
+    const size_t stride = num_cols + slack, bit_stride = (num_cols + 7) / 8 + slack;
+    uint8_t *cells = must_allocate(num_rows * stride), *bits = must_allocate(num_rows * bit_stride);
+    expect_ok(rmask_to_bytes(s->mask, window[0], window[1], window[2], window[3], cells, stride, test_error));
+    expect_ok(rmask_to_bits(s->mask, window[0], window[1], window[2], window[3], bits, bit_stride, test_error));
+    for (size_t i = 0; i < num_rows; i++)
+        for (size_t j = 0; j < (num_cols + 7) / 8 * 8; j++) {
+            const int64_t row = window[0] + (int64_t)i, col = window[2] + (int64_t)j;
+            const bool wanted = j < num_cols && row < s->t->rows && col < s->t->cols && twin_at(s->t, (int32_t)row)[col];
+            expect((bits[i * bit_stride + j / 8] >> j % 8 & 1) == wanted, "bit (%d, %d) is not %d", (int)row, (int)col, wanted);
+            expect(j >= num_cols || cells[i * stride + j] == wanted, "byte (%d, %d) is not %d", (int)row, (int)col, wanted);
+        }
+    free(cells), free(bits);
+    w->work -= (int64_t)(num_rows * num_cols);
+}
+
 void op_csr(world *w)
 {
     const slot *s = ops_slot(w);
