@@ -240,7 +240,7 @@ static rmask_status reshape(const rmask_allocator *allocator, void *context)
 {
     const pair *p = context;
     const int32_t rows = p->a->rows, cols = p->a->cols, some_rows[] = {rows - 1, 0, 0, rows / 2};
-    rmask *a, *b, *out[6] = {NULL};
+    rmask *a, *b, *out[7] = {NULL};
     rmask_status status = make_both(p, allocator, &a, &b);
     const rmask *const both[2] = {a, b};
     if (status == RMASK_OK) status = rmask_slice(a, rows / 3, rows, cols / 3, cols, &out[0], NULL);
@@ -249,11 +249,12 @@ static rmask_status reshape(const rmask_allocator *allocator, void *context)
     if (status == RMASK_OK) status = rmask_repeat(a, 2, &out[3], NULL);
     if (status == RMASK_OK) status = rmask_stack(both, 2, &out[4], NULL);
     if (status == RMASK_OK) status = rmask_take_rows(a, some_rows, 4, &out[5], NULL);
+    if (status == RMASK_OK) status = rmask_transpose(a, &out[6], NULL);
     if (status == RMASK_OK) {
         expect(rmask_count(out[2]) == rmask_count(a) + rmask_count(b) && rmask_count(out[2]) == rmask_count(out[4]), "cells are lost");
         expect(rmask_count(out[3]) == 2 * rmask_count(a), "cells of a copy are lost");
     }
-    for (int i = 0; i < 6; i++) rmask_release(out[i]);
+    for (int i = 0; i < 7; i++) rmask_release(out[i]);
     rmask_release(a), rmask_release(b);
     return status;
 }
@@ -398,7 +399,7 @@ static const struct {
     {"a builder", build},
     {"a builder that goes on", build_and_go_on},
     {"and, or, xor, and_not, not", combine_by_name},
-    {"slice, shift, concat, repeat, stack, take_rows", reshape},
+    {"slice, shift, concat, repeat, stack, take_rows, transpose", reshape},
     {"counts, overlap, equality, rows", ask},
     {"coarsen and refine", coarsen_and_refine},
     {"save and load", save_and_load},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Slicing, shifting, packing, repeating, stacking and taking rows: against the twin, their laws, and what they cost. */
+ * Transposing, slicing, shifting, packing, repeating, stacking and taking rows: against the twin, their laws, and what they cost. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +64,16 @@ static void check_take_rows(const rmask *mask, const twin *t, const int32_t *row
     check_release(taken, wanted, false);
 }
 
+static void check_transpose(const rmask *mask, const twin *t, bool fully)
+{
+    rmask *transposed;
+    twin *wanted = twin_create(t->cols, t->rows);
+    for (int32_t row = 0; row < t->rows; row++)
+        for (int32_t col = 0; col < t->cols; col++) twin_at(wanted, col)[row] = twin_at(t, row)[col];
+    expect_ok(rmask_transpose(mask, &transposed, test_error));
+    check_release(transposed, wanted, fully);
+}
+
 /* A side's part, from nothing to all of it. */
 static void draw_part(int32_t size, int32_t *begin, int32_t *end, rng *random)
 {
@@ -110,6 +120,8 @@ static void check_one_mask(const rmask *mask, const twin *t, bool fully, rng *ra
         note("%s, shifted by %d, %d", name, row_shift, col_shift);
         check_shift(mask, t, row_shift, col_shift);
     }
+    note("%s, transposed", name);
+    check_transpose(mask, t, fully);
     note("%s, rows taken", name);
     check_take_rows(mask, t, rows, draw_rows(rows, 150, t->rows, random));
     note("%s, repeated", name);
@@ -173,7 +185,7 @@ static void containers_move_across_chunks(void **state)
 {
     (void)state;
     rng random = rng_here();
-    static const double densities[] = {0, 0.0003, 0.05, 0.5, 0.999};
+    static const double densities[] = {0.0003, 0.5, 0.05, 0.999, 0};
     static const int32_t steps[] = {0, 1, 15, 16, 17, 64, 65535, 65536, 65537, 131072, 140000};
     enum { NUM_STEPS = sizeof steps / sizeof *steps };
     for (int i = 0; i < 6; i++) {
@@ -256,9 +268,30 @@ static void damaged_rows_are_refused(void **state)
     expect_makes_nothing(RMASK_ERR_FORMAT, out, rmask_repeat(open, 2, &out, test_error));
     expect_makes_nothing(RMASK_ERR_FORMAT, out, rmask_stack(both, 2, &out, test_error));
     expect_makes_nothing(RMASK_ERR_FORMAT, out, rmask_take_rows(open, rows, 3, &out, test_error));
+    expect_makes_nothing(RMASK_ERR_FORMAT, out, rmask_transpose(open, &out, test_error));
     (void)unlink(path);
     rmask_release(open), rmask_release(mask), twin_free(t);
     free(bytes);
+}
+
+/* Rows by the ten thousand become columns in several chunks, from arrays and from bits, in grids of one chunk and more. */
+static void tall_masks_are_transposed(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    static const shape tall[] = {{65536, 3}, {65537, 5}, {150000, 2}, {70000, 70}, {131072, 1}, {66000, 600}};
+    for (size_t i = 0; i < sizeof tall / sizeof *tall; i++)
+        for (int k = 0; k < 4; k++) {
+            static const double densities[] = {0.0005, 0.01, 0.3, 0.97};
+            twin *t = twin_create(tall[i].rows, tall[i].cols);
+            const int32_t first = (int32_t)rng_below(&random, t->rows / 2), last = k % 2 ? t->rows : first + t->rows / 2;
+            for (int32_t row = first; row < last; row++)
+                for (int32_t col = 0; col < t->cols; col++) twin_at(t, row)[col] = rng_chance(&random, densities[(k + col / 300) % 4]);
+            rmask *mask = make_plain(t);
+            note("%d x %d, density %d", t->rows, t->cols, k);
+            check_transpose(mask, t, false);
+            rmask_release(mask), twin_free(t);
+        }
 }
 
 /* ---------------------------------------------------------------- several masks */
@@ -323,6 +356,20 @@ static void stacked(void **state)
 }
 
 /* ---------------------------------------------------------------- laws */
+
+static rmask *parsed(const char *expression, int32_t rows, int32_t cols)
+{
+    rmask *mask;
+    expect_ok(rmask_parse(expression, rows, cols, NULL, &mask, test_error));
+    return mask;
+}
+
+static size_t bytes_of(const rmask *mask)
+{
+    size_t num_bytes;
+    (void)rmask_data(mask, &num_bytes);
+    return num_bytes;
+}
 
 static void check_equal_release(rmask *a, rmask *b)
 {
@@ -399,6 +446,27 @@ static void check_rows_reversed(const rmask *mask)
     free(up), free(down);
 }
 
+static rmask *transposed(const rmask *mask)
+{
+    rmask *result;
+    expect_ok(rmask_transpose(mask, &result, test_error));
+    return result;
+}
+
+/* Transposing twice changes nothing, and it may be done before AND or after. Either way it costs what the mask costs, or its bits. */
+static void check_transposes(const rmask *a, const rmask *b)
+{
+    rmask *of_a = transposed(a), *of_b = transposed(b), *and, *and_of_both;
+    expect(rmask_count(of_a) == rmask_count(a), "cells are lost");
+    check_equal_release(transposed(of_a), rmask_retain(a));
+    expect_ok(rmask_and(a, b, &and, test_error));
+    expect_ok(rmask_and(of_a, of_b, &and_of_both, test_error));
+    check_equal_release(transposed(and), and_of_both);
+    const size_t bits = (size_t)rmask_cols(a) * (((size_t)rmask_rows(a) + 15) / 16 * 2 + 8);
+    expect(bytes_of(of_a) <= 5 * bytes_of(a) + bits + 2000, "%zu bytes of %zu", bytes_of(of_a), bytes_of(a));
+    rmask_release(of_a), rmask_release(of_b), rmask_release(and);
+}
+
 static void check_repeat_is_concat(const rmask *mask)
 {
     const rmask *const three[3] = {mask, mask, mask};
@@ -423,26 +491,13 @@ static void laws(void **state)
             check_shift_back(a, &random);
             check_rows_reversed(a);
             check_repeat_is_concat(a);
+            check_transposes(a, b);
             rmask_release(a), rmask_release(b);
             twin_free(ta), twin_free(tb);
         }
 }
 
 /* ---------------------------------------------------------------- costs */
-
-static rmask *parsed(const char *expression, int32_t rows, int32_t cols)
-{
-    rmask *mask;
-    expect_ok(rmask_parse(expression, rows, cols, NULL, &mask, test_error));
-    return mask;
-}
-
-static size_t bytes_of(const rmask *mask)
-{
-    size_t num_bytes;
-    (void)rmask_data(mask, &num_bytes);
-    return num_bytes;
-}
 
 static void check_small(rmask *mask, size_t most_bytes)
 {
@@ -477,10 +532,46 @@ static void huge_structured_grids_cost_nothing(void **state)
     expect_makes_nothing(RMASK_ERR_RANGE, result, rmask_stack(tops, 2, &result, test_error));
     expect_makes_nothing(RMASK_ERR_RANGE, result, rmask_concat(tops, 2, NULL, &result, test_error));
     expect_makes_nothing(RMASK_ERR_RANGE, result, rmask_repeat(mask, 2, &result, test_error));
+    result = transposed(mask);
+    expect(rmask_count(result) == rmask_count(mask), "cells are lost");
+    for (int32_t row = 0; row < 3; row++)
+        for (int32_t col = 0; col < 3; col++)
+            expect(rmask_contains(result, half - 5000 + row * 5000, half + col) == rmask_contains(mask, half + col, half - 5000 + row * 5000),
+                   "a cell");
+    check_small(transposed(result), 2 * num_bytes);
+    check_small(result, 2 * num_bytes);
     const int32_t rows[] = {side - 3, side - 2, side - 1, 0, 0, 7};
     result = taken(mask, rows, 6);
     expect(rmask_count(result) == 3 * (64 + 4096) + 1 + 1 + 8, "%llu cells", (unsigned long long)rmask_count(result));
     rmask_release(result), rmask_release(mask);
+}
+
+/* Rows of random lengths have an event in nearly every column: exceptions, or strips a row high, cost less than long lists. */
+static void ragged_rows_stay_in_proportion(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    enum { ROWS = 3000, COLS = 4000 };
+    twin *t = twin_create(ROWS, COLS);
+    for (int32_t row = 0; row < ROWS; row++) twin_put(t, row, 0, (int32_t)rng_below(&random, COLS), true);
+    rmask *mask = make_plain(t), *result = transposed(mask);
+    note("ragged rows");
+    check_equal_release(transposed(result), mask);
+    check_small(result, COLS * (ROWS / 8 + 8) + 5000);
+    twin_free(t);
+}
+
+static void windows_stay_strips(void **state)
+{
+    (void)state;
+    static const char *const expressions[] = {"causal", "window(512, 512)", "window(4096)", "global(64) | window(512, 512)",
+                                              "causal & (sink(64) | window(512))", "!window(7)", "local(100000)", "prefix(1000000)"};
+    for (size_t i = 0; i < sizeof expressions / sizeof *expressions; i++) {
+        rmask *mask = parsed(expressions[i], 1000000, 1000000);
+        note("%s", expressions[i]);
+        check_small(transposed(mask), 2 * bytes_of(mask) + 100);
+        rmask_release(mask);
+    }
 }
 
 /* A causal document is one strip, wherever it is packed. */
@@ -581,12 +672,15 @@ int main(void)
         cmocka_unit_test(every_way),
         cmocka_unit_test(every_shape),
         cmocka_unit_test(containers_move_across_chunks),
+        cmocka_unit_test(tall_masks_are_transposed),
         cmocka_unit_test(masks_with_room_for_columns),
         cmocka_unit_test(damaged_rows_are_refused),
         cmocka_unit_test(packed),
         cmocka_unit_test(stacked),
         cmocka_unit_test(laws),
         cmocka_unit_test(huge_structured_grids_cost_nothing),
+        cmocka_unit_test(ragged_rows_stay_in_proportion),
+        cmocka_unit_test(windows_stay_strips),
         cmocka_unit_test(packed_documents_are_a_strip_each),
         cmocka_unit_test(cuts_stay_in_proportion),
         cmocka_unit_test(rows_repeated_share_a_strip),

@@ -118,11 +118,6 @@ static int compare_int32(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static uint64_t strip_bytes(const rmask_draft *draft)
-{
-    return draft->strips.len * sizeof(rmask_strip) + (draft->fixed.values.len + draft->sliding.values.len) * sizeof(int32_t);
-}
-
 /* Makes the strips between cuts. Stops when they cost more than `most_bytes`; `done` says whether it came to the end. */
 static rmask_status cut_rows(rows_pair *pair, uint64_t num_cuts, uint64_t most_bytes, bool *done)
 {
@@ -136,7 +131,7 @@ static rmask_status cut_rows(rows_pair *pair, uint64_t num_cuts, uint64_t most_b
     for (size_t i = 0; i < pair->cuts.len && *done; i++) {
         if (i > 0 && pair->cuts.at[i] == pair->cuts.at[i - 1]) continue;
         RMASK_TRY(put_cut_rows(pair, pair->cuts.at[i]));
-        *done = strip_bytes(pair->draft) <= most_bytes;
+        *done = rmask_draft_strip_bytes(pair->draft) <= most_bytes;
     }
     return RMASK_OK;
 }

@@ -72,6 +72,12 @@ rmask_status rmask_draft_rows(rmask_draft *draft, const rmask *mask, int32_t row
 /* The lists of one of the draft's strips, valid until the next call. */
 rmask_boundaries rmask_draft_boundaries(const rmask_draft *draft, const rmask_strip *strip);
 
+/* Bytes of strips and lists so far. They may shrink at the end. */
+static inline uint64_t rmask_draft_strip_bytes(const rmask_draft *draft)
+{
+    return draft->strips.len * sizeof(rmask_strip) + (draft->fixed.values.len + draft->sliding.values.len) * sizeof(int32_t);
+}
+
 /* The cells of the mask as it is now, should no call come any more. */
 uint64_t rmask_draft_count(rmask_draft *draft);
 
