@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "roarmask/atlas.h"
+#include "roarmask/exchange.h"
 #include "support/folder.h"
 #include "support/generate.h"
 #include "support/naive.h"
@@ -111,6 +113,7 @@ typedef struct reading {
     const naive *n;
     rng *random;
     int32_t *cols; /* room for a row's ranges */
+    bool counts_are_right;
 } reading;
 
 static void expect_status(rmask_status status, bool sound, const char *what)
@@ -141,6 +144,7 @@ static void read_row(const reading *r, int32_t row)
         expect(rmask_contains(r->mask, row, col) == twin_at(t, row)[col], "contains(%d, %d)", row, col);
     }
     free(wanted);
+    expect_status(rmask_row_to_roaring(r->mask, row, NULL, 0, &count, NULL), sound, "rmask_row_to_roaring");
 }
 
 static void combine_row_pair(const reading *r, int32_t row_a, int32_t row_b)
@@ -183,6 +187,12 @@ static void read_rows(const reading *r, int32_t begin, int32_t end)
     expect_status(rmask_to_csr(r->mask, begin, end, indptr, NULL, 0, NULL), sound, "rmask_to_csr");
     expect_status(rmask_for_each_row(r->mask, begin, end, ignore_row, &visited, NULL), sound, "rmask_for_each_row");
     expect_status(rmask_raster(r->mask, begin, end, 0, t->cols, 1, 1, &field, NULL), sound, "rmask_raster");
+    const size_t stride = (size_t)t->cols;
+    uint8_t *cells = must_allocate(stride * (size_t)(end - begin));
+    expect_status(rmask_to_bits(r->mask, begin, end, 0, t->cols, cells, (stride + 7) / 8, NULL), sound, "rmask_to_bits");
+    expect_status(rmask_to_bytes(r->mask, begin, end, 0, t->cols, cells, stride, NULL), sound, "rmask_to_bytes");
+    expect(!sound || memcmp(cells, twin_at(t, begin), stride * (size_t)(end - begin)) == 0, "other bytes");
+    free(cells);
     if (sound) {
         expect((uint64_t)indptr[end - begin] == wanted && visited == wanted && field == wanted, "%lld, %llu and %llu cells, wanted %llu",
                (long long)indptr[end - begin], (unsigned long long)visited, (unsigned long long)field, (unsigned long long)wanted);
@@ -203,23 +213,95 @@ static rmask_status freeze_copy(const rmask *mask, rmask **out)
     return status;
 }
 
+static rmask_status through_roaring(const rmask *mask, rmask **out)
+{
+    size_t num_bytes;
+    *out = NULL;
+    const rmask_status status = rmask_to_roaring(mask, NULL, 0, &num_bytes, NULL);
+    if (status) return status;
+    void *bytes = must_allocate(num_bytes);
+    expect_ok(rmask_to_roaring(mask, bytes, num_bytes, &num_bytes, test_error));
+    expect_ok(rmask_from_roaring(rmask_rows(mask), rmask_cols(mask), bytes, num_bytes, NULL, out, test_error));
+    free(bytes);
+    return RMASK_OK;
+}
+
+static rmask_status take_every_row(const rmask *mask, rmask **out)
+{
+    const int32_t rows = rmask_rows(mask);
+    int32_t *list = must_allocate((size_t)rows * sizeof *list);
+    for (int32_t row = 0; row < rows; row++) list[row] = row;
+    const rmask_status status = rmask_take_rows(mask, list, (size_t)rows, out, NULL);
+    free(list);
+    return status;
+}
+
+static rmask_status through_atlas(const rmask *mask, rmask **out)
+{
+    rmask_atlas *atlas;
+    const rmask *kept;
+    *out = NULL;
+    const rmask_status status = rmask_atlas_create(1, 1, rmask_rows(mask), rmask_cols(mask), &mask, NULL, NULL, &atlas, NULL);
+    if (status) return status;
+    expect_ok(rmask_atlas_mask(atlas, 0, 0, &kept, test_error));
+    expect(kept != NULL, "a mask with every cell");
+    expect_ok(rmask_and(kept, kept, out, test_error));
+    rmask_atlas_release(atlas);
+    return RMASK_OK;
+}
+
 /* One of the ways to a mask with the same cells, or with all others. */
 static rmask_status derive(const rmask *mask, int way, rmask **out)
 {
-    rmask *nothing;
+    const int32_t rows = rmask_rows(mask), cols = rmask_cols(mask);
+    rmask *nothing = NULL;
     rmask_status status;
     switch (way) {
     case 0: return rmask_not(mask, out, NULL);
     case 1: return rmask_and(mask, mask, out, NULL);
     case 2: return freeze_copy(mask, out);
+    case 3: return rmask_slice(mask, 0, rows, 0, cols, out, NULL);
+    case 4: return rmask_shift(mask, 0, 0, out, NULL);
+    case 5: return rmask_concat(&mask, 1, NULL, out, NULL);
+    case 6: return rmask_repeat(mask, 1, out, NULL);
+    case 7: return rmask_stack(&mask, 1, out, NULL);
+    case 8: return take_every_row(mask, out);
+    case 9: return through_roaring(mask, out);
+    case 10: return through_atlas(mask, out);
+    case 11: return rmask_refine(mask, 1, 1, rows, cols, out, NULL);
     default:
-        expect_ok(rmask_parse("none", rmask_rows(mask), rmask_cols(mask), NULL, &nothing, test_error));
-        status = way == 3 ? rmask_or(nothing, mask, out, NULL) : rmask_xor(mask, nothing, out, NULL);
+        expect_ok(rmask_parse("none", rows, cols, NULL, &nothing, test_error));
+        status = rmask_xor(nothing, mask, out, NULL);
         rmask_release(nothing);
         return status;
     }
 }
-enum { NUM_DERIVED = 5 };
+enum { NUM_DERIVED = 13 };
+
+/* Coarsening may go by the counts of the header, which only rmask_verify finds wrong: then it must end, and well-formed. */
+static void coarsen_all(const reading *r)
+{
+    rmask *any = NULL, *all = NULL;
+    const twin *t = r->n->t;
+    const int32_t tile_rows = 3, tile_cols = 1 + t->cols / 9;
+    const rmask_status status = rmask_coarsen(r->mask, tile_rows, tile_cols, &any, &all, NULL);
+    expect_status(status, r->n->all_sound, "rmask_coarsen");
+    if (status == RMASK_OK) {
+        expect_ok(rmask_verify(any, test_error));
+        expect_ok(rmask_verify(all, test_error));
+    }
+    for (int32_t i = 0; i * tile_rows < t->rows && status == RMASK_OK && r->counts_are_right; i++)
+        for (int32_t j = 0; j * tile_cols < t->cols; j++) {
+            bool has_any = false, has_all = true;
+            for (int32_t row = i * tile_rows; row < t->rows && row < (i + 1) * tile_rows; row++)
+                for (int32_t col = j * tile_cols; col < t->cols && col < (j + 1) * tile_cols; col++) {
+                    has_any |= twin_at(t, row)[col];
+                    has_all &= twin_at(t, row)[col];
+                }
+            expect(rmask_contains(any, i, j) == has_any && rmask_contains(all, i, j) == has_all, "tile (%d, %d)", i, j);
+        }
+    rmask_release(any), rmask_release(all);
+}
 
 static void read_all(const reading *r, int way)
 {
@@ -230,11 +312,18 @@ static void read_all(const reading *r, int way)
     twin *t = twin_combine(n->t, n->t, way == 0 ? RMASK_NOT_A : RMASK_A);
     expect_status(derive(r->mask, way, &out), n->all_sound, "a function of the whole mask");
     expect(n->all_sound == (out != NULL), "an output beside a failure");
-    if (out) check_rows_release(out, t);
+    if (out) {
+        twin *found = twin_of(out);
+        expect(twin_equal(found, t), "a function of the whole mask, %d, makes other cells", way);
+        if (out != r->mask) expect_ok(rmask_verify(out, test_error)); /* what is new has the right counts */
+        twin_free(found);
+    }
+    rmask_release(out);
     twin_free(t);
     expect_status(rmask_combine_count(r->mask, r->mask, RMASK_OR, &count, NULL), n->all_sound, "rmask_combine_count");
     expect(!n->all_sound || count == twin_count(n->t), "%llu cells", (unsigned long long)count);
     rmask_get_stats(r->mask, &stats);
+    coarsen_all(r);
 }
 
 /* ---------------------------------------------------------------- tests */
@@ -277,6 +366,9 @@ static void try_damage(const uint8_t *bytes, const uint8_t *whole, size_t num_by
     expect_ok(rmask_open(in_folder("mask.rmask"), NULL, &mask, test_error));
     expect(unlink(in_folder("mask.rmask")) == 0, "cannot remove the file");
     r.mask = mask;
+    rmask_stats stats;
+    rmask_get_stats(mask, &stats);
+    r.counts_are_right = stats.count == twin_count(n.t) && stats.num_exceptions == n.num_exceptions;
     read_damaged(&r);
     const bool taken = passes(mask, bytes, num_bytes);
     if (how == UNSEALED) expect(taken == (memcmp(bytes, whole, num_bytes) == 0), "%s though damaged", taken ? "taken" : "refused");
