@@ -252,6 +252,7 @@ static void sound_buffers_pass_with_the_right_counts(void **state)
     static const raw sound[] = {
         {"nothing", .rows = 0, .cols = 9},
         {"one strip", .rows = 10, .cols = 12, STRIPS({0, 0, 2, 0, 2}), FIXED(0, 3), SLIDING(1, 4)},
+        {"a fixed boundary at the right edge", .rows = 10, .cols = 12, STRIPS({0, 0, 2}), FIXED(5, 12)},
         {"three strips that share lists", .rows = 10, .cols = 12, STRIPS({0, 0, 1, 0, 0}, {3, 0, 2, 1, 1}, {4, 1, 1, 0, 2}),
          FIXED(5, 9), SLIDING(-2, 1)},
         {"a dense directory", .rows = 10, .cols = 12, STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(2), OFFSETS(0, 1, 1, 2),
@@ -284,7 +285,7 @@ static void unsound_buffers_never_pass(void **state)
         {"a boundary twice", .rows = 10, .cols = 12, STRIPS({0, 0, 2}), FIXED(5, 5)},
         {"boundaries that descend", .rows = 10, .cols = 12, STRIPS({0, 0, 2}), FIXED(6, 5)},
         {"a fixed boundary left of the grid", .rows = 10, .cols = 12, STRIPS({0, 0, 2}), FIXED(-5, 5)},
-        {"a fixed boundary right of the grid", .rows = 10, .cols = 12, STRIPS({0, 0, 2}), FIXED(5, 12)},
+        {"a fixed boundary right of the grid", .rows = 10, .cols = 12, STRIPS({0, 0, 2}), FIXED(5, 13)},
         {"a sliding boundary twice", .rows = 10, .cols = 12, STRIPS({0, 0, 0, 0, 2}), SLIDING(5, 5)},
         {"a sliding boundary left of the grid", .rows = 10, .cols = 12, STRIPS({0, 0, 0, 0, 2}), SLIDING(-11, 5)},
         {"a sliding boundary right of the grid", .rows = 10, .cols = 12, STRIPS({0, 0, 0, 0, 2}), SLIDING(5, 13)},

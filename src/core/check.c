@@ -82,7 +82,7 @@ static rmask_status check_strips(const rmask *mask, const uint32_t *fixed_begins
         const uint64_t at = rmask_layout_of(header).strips + i * sizeof *strip;
         if (i == 0 ? strip->row_begin != 0 : strip->row_begin <= strip[-1].row_begin || strip->row_begin >= header->rows)
             return fail_at(error, at + offsetof(rmask_strip, row_begin), "strips out of order");
-        if (!is_list(fixed_begins, mask->fixed, header->num_fixed, strip->fixed_begin, strip->num_fixed, 0, (int64_t)mask->cols - 1))
+        if (!is_list(fixed_begins, mask->fixed, header->num_fixed, strip->fixed_begin, strip->num_fixed, 0, mask->cols))
             return fail_at(error, at + offsetof(rmask_strip, fixed_begin), "a bad list of fixed boundaries");
         if (!is_list(sliding_begins, mask->sliding, header->num_sliding, strip->sliding_begin, strip->num_sliding,
                      -(int64_t)mask->rows, mask->cols))
