@@ -38,14 +38,7 @@ static rmask_status explain(rmask_finder *f, rmask_int32_vec *out, rmask_boundar
 {
     out->len = 0;
     if (!rmask_vec_reserve(allocator_of(f), out, strip.num_fixed + strip.num_sliding + 1)) return RMASK_ERR_NOMEM;
-    const int64_t cols = f->draft.cols;
-    size_t i = 0, j = rmask_upper_bound(strip.sliding, strip.num_sliding, -(int64_t)row), len = 0;
-    size_t odd = j; /* flips at or left of column 0 */
-    for (; i < strip.num_fixed && strip.fixed[i] <= 0; i++) odd++;
-    size_t end = strip.num_sliding;
-    while (end > j && strip.sliding[end - 1] + (int64_t)row >= cols) end--;
-    if (odd % 2) out->at[len++] = 0;
-    out->len = len + rmask_toggle_lists(out->at + len, strip.fixed + i, strip.num_fixed - i, strip.sliding + j, end - j, row);
+    out->len = rmask_strip_flips(out->at, strip, row, f->draft.cols);
     return RMASK_OK;
 }
 

@@ -2,6 +2,8 @@
  * Counting, comparing and skipping in strips. */
 #include "core/strip.h"
 
+#include "core/inversion.h"
+
 /* n (n - 1) / 2 modulo 2^64, for n up to 2^33. */
 static uint64_t triangle(uint64_t n) { return n % 2 ? (n - 1) / 2 * n : n / 2 * (n - 1); }
 
@@ -57,6 +59,18 @@ uint64_t rmask_strip_count(rmask_boundaries strip, int64_t row_begin, int64_t ro
     return num_rows * fixed_cols + sliding_cells - 2 * common_cells;
 }
 
+size_t rmask_strip_flips(int32_t *out, rmask_boundaries strip, int32_t row, int64_t cols)
+{
+    size_t i = 0, j = rmask_upper_bound(strip.sliding, strip.num_sliding, -(int64_t)row), len = 0;
+    size_t odd = j; /* flips at or left of column 0 */
+    for (; i < strip.num_fixed && strip.fixed[i] <= 0; i++) odd++;
+    size_t num_fixed = strip.num_fixed, num_sliding = strip.num_sliding;
+    while (num_fixed > i && strip.fixed[num_fixed - 1] >= cols) num_fixed--;
+    while (num_sliding > j && strip.sliding[num_sliding - 1] + (int64_t)row >= cols) num_sliding--;
+    if (odd % 2 && cols > 0) out[len++] = 0;
+    return len + rmask_toggle_lists(out + len, strip.fixed + i, num_fixed - i, strip.sliding + j, num_sliding - j, row);
+}
+
 bool rmask_strips_agree(rmask_boundaries a, rmask_boundaries b, int64_t row_begin, int64_t row_end, int64_t cols)
 {
     bool odd = false; /* flips at column 0 that one of the two has more */
@@ -64,8 +78,13 @@ bool rmask_strips_agree(rmask_boundaries a, rmask_boundaries b, int64_t row_begi
     while (i < a.num_fixed || j < b.num_fixed) {
         const int64_t u = i < a.num_fixed ? a.fixed[i] : INT64_MAX, v = j < b.num_fixed ? b.fixed[j] : INT64_MAX;
         if (u != v) {
-            if (u > 0 && v > 0) return false;
-            odd = !odd;
+            const int64_t position = u < v ? u : v;
+            if (position <= 0)
+                odd = !odd;
+            else if (position < cols)
+                return false;
+            else
+                break; /* this one and all that follow are right of the grid */
         }
         i += u <= v;
         j += v <= u;
@@ -80,7 +99,7 @@ bool rmask_strips_agree(rmask_boundaries a, rmask_boundaries b, int64_t row_begi
             else if (w + row_begin < cols)
                 return false;
             else
-                break; /* this one and all that follow are right of the grid */
+                break;
         }
         i += u <= v;
         j += v <= u;

@@ -56,6 +56,10 @@ static inline uint64_t rmask_strip_count_left(rmask_boundaries strip, int64_t ro
     return rmask_strip_count(strip, row_begin, row_end, limit);
 }
 
+/* The flips of one row in [0, cols), ascending; returns their number. A run that reaches the last column has no end. `out` has room for
+ * all boundaries and one more. */
+size_t rmask_strip_flips(int32_t *out, rmask_boundaries strip, int32_t row, int64_t cols);
+
 /* Whether two strips have the same cells in these rows and `cols` columns. Both are normalised as in a mask. It may say no where
  * boundaries happen to meet in every row, which takes a range of one row. */
 bool rmask_strips_agree(rmask_boundaries a, rmask_boundaries b, int64_t row_begin, int64_t row_end, int64_t cols);
