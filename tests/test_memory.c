@@ -385,6 +385,89 @@ static rmask_status open_and_verify(const rmask_allocator *allocator, void *cont
     return done(status, out, p->a);
 }
 
+/* ---------------------------------------------------------------- growing */
+
+/* Grows a mask by rows of its own, by columns, and by all its rows again. */
+enum { NUM_GROWTH_STEPS = 9 };
+
+static rmask_status growth_step(rmask_grower *grower, const pair *p, int step, rmask_error *error)
+{
+    const int64_t *ends = p->indptr + p->a->rows / 2;
+    switch (step % 4) {
+    case 0: return rmask_grower_add_row(grower, p->indices + ends[0], (size_t)(ends[1] - ends[0]), error);
+    case 1: return rmask_grower_add_cols(grower, step == 1 ? 0 : p->a->cols, error);
+    case 2: return rmask_grower_extend(grower, step, error);
+    default: return step == 3 ? rmask_grower_add_rows(grower, p->mask, error) : RMASK_OK;
+    }
+}
+
+/* The mask as it is, made in spite of everything and without a trace in the hook's calls. */
+static rmask *grown_mask(const rmask_grower *grower, hook *h)
+{
+    rmask *out;
+    const size_t fail_at = h->fail_at, num_calls = h->num_calls;
+    h->fail_at = 0;
+    expect_ok(rmask_grower_mask(grower, &out, test_error));
+    h->fail_at = fail_at;
+    h->num_calls = num_calls;
+    return out;
+}
+
+/* What a call leaves when it fails: rows, columns and cells of before. */
+static void check_not_grown(const rmask_grower *grower, const rmask *before, hook *h)
+{
+    rmask *after = grown_mask(grower, h);
+    h->fail_at = 0;
+    expect_ok(rmask_verify(after, test_error));
+    check_equal(before, after, true);
+    rmask_release(after);
+}
+
+/* Whichever call fails, the grower is as it was, and goes on to the same mask; so do the masks taken before. */
+static rmask_status grow_and_go_on(const rmask_allocator *allocator, void *context)
+{
+    const pair *p = context;
+    hook *h = allocator->context;
+    rmask_grower *grower = NULL, *sound;
+    rmask *start, *before[NUM_GROWTH_STEPS + 1] = {NULL}, *wanted;
+    rmask_status first = rmask_from_csr(p->a->rows, p->a->cols, p->indptr, p->indices, allocator, &start, NULL);
+    if (first == RMASK_OK) grower = (void *)&test_poison, first = rmask_grower_create(start, &grower, NULL);
+    rmask_release(start);
+    expect((first == RMASK_OK) == (grower != NULL), "status \"%s\" of create", rmask_status_name(first));
+    if (first != RMASK_OK) return first;
+    expect_ok(rmask_grower_create(p->mask, &sound, test_error));
+    for (int step = 0; step < NUM_GROWTH_STEPS; step++) {
+        before[step] = grown_mask(grower, h);
+        const rmask_status status = growth_step(grower, p, step, NULL);
+        expect_ok(growth_step(sound, p, step, test_error));
+        if (status == RMASK_OK) continue;
+        first = status;
+        check_not_grown(grower, before[step], h);
+        expect_ok(growth_step(grower, p, step, test_error));
+    }
+    const rmask_status status = rmask_grower_mask(grower, &before[NUM_GROWTH_STEPS], NULL);
+    size_t num_bytes = 1;
+    if (status != RMASK_OK) {
+        expect(before[NUM_GROWTH_STEPS] == NULL, "the output of a failed call is not NULL");
+        first = status;
+        before[NUM_GROWTH_STEPS] = grown_mask(grower, h);
+    }
+    if (!rmask_data(before[NUM_GROWTH_STEPS], &num_bytes)) {
+        expect(num_bytes == 0, "no data, and %zu bytes of it", num_bytes);
+        const rmask_status verified = rmask_verify(before[NUM_GROWTH_STEPS], NULL);
+        expect(verified == (h->fail_on ? RMASK_ERR_NOMEM : RMASK_OK), "status \"%s\" of verify", rmask_status_name(verified));
+        first = RMASK_ERR_NOMEM;
+    }
+    h->fail_at = 0;
+    expect_ok(rmask_grower_mask(sound, &wanted, test_error));
+    check_equal(wanted, before[NUM_GROWTH_STEPS], true);
+    rmask_grower_destroy(grower), rmask_grower_destroy(sound);
+    check_rows(before[0], p->a);
+    for (int step = 0; step <= NUM_GROWTH_STEPS; step++) rmask_release(before[step]);
+    rmask_release(wanted);
+    return first;
+}
+
 /* ---------------------------------------------------------------- tests */
 
 static const struct {
@@ -403,6 +486,7 @@ static const struct {
     {"counts, overlap, equality, rows", ask},
     {"coarsen and refine", coarsen_and_refine},
     {"save and load", save_and_load},
+    {"a grower that goes on", grow_and_go_on},
     {"Roaring bitmaps", exchange_bitmaps},
     {"open and verify", open_and_verify},
 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Many threads with one mask, or one atlas: reading, retaining and releasing, combining. The thread sanitizer watches; without it, answers
- * and references still have to be right. Expectations are for the main thread, so the others only count what is wrong. */
+ * Many threads with one mask, or one atlas: reading, retaining and releasing, combining; and with masks of a grower that goes on
+ * meanwhile. The thread sanitizer watches; without it, answers and references still have to be right. Expectations are for the main
+ * thread, so the others only count what is wrong. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,6 +286,89 @@ static void threads_share_an_atlas(void **state)
     }
 }
 
+/* ---------------------------------------------------------------- one appender, many readers */
+
+enum { NUM_READERS = 4, NUM_GROWN_ROWS = 600, HANDED_OVER_EVERY = 20, NUM_HANDED_OVER = NUM_GROWN_ROWS / HANDED_OVER_EVERY };
+
+/* Masks that the appender has taken from its grower, in their order. */
+typedef struct handover {
+    rmask *_Atomic masks[NUM_HANDED_OVER];
+    _Atomic size_t num_wrong;
+} handover;
+
+static bool in_grown(int32_t row, int32_t col)
+{
+    return col <= row && (row % 7 == 0 ? col * 2654435761u >> 30 == 0 : row - col < 9);
+}
+
+static size_t num_wrong_in_row(const rmask *mask, int32_t row)
+{
+    int32_t cols[NUM_GROWN_ROWS];
+    size_t count = 0, at = 0, num_wrong = rmask_row(mask, row, cols, NUM_GROWN_ROWS, &count, NULL) != RMASK_OK;
+    for (int32_t col = 0; col <= row; col++)
+        if (in_grown(row, col)) num_wrong += at >= count || cols[at++] != col;
+    return num_wrong + (at != count);
+}
+
+/* Reads masks as they come, the flat buffer of each at the same time as the other readers. */
+static void *read_handed_over(void *argument)
+{
+    handover *h = argument;
+    size_t num_wrong = 0, num_bytes, num_bytes_copy;
+    for (int i = 0; i < NUM_HANDED_OVER; i++) {
+        rmask *mask, *copy;
+        bool equal = false;
+        while (!(mask = atomic_load(&h->masks[i]))) sched_yield();
+        for (int32_t row = 0; row < rmask_rows(mask); row++) num_wrong += num_wrong_in_row(mask, row);
+        num_wrong += rmask_rows(mask) != (i + 1) * HANDED_OVER_EVERY;
+        const void *data = rmask_data(mask, &num_bytes);
+        num_wrong += !data || rmask_from_data(data, num_bytes, NULL, &copy, NULL) != RMASK_OK;
+        num_wrong += rmask_equal(mask, copy, &equal, NULL) != RMASK_OK || !equal || !rmask_data(copy, &num_bytes_copy);
+        num_wrong += num_bytes != num_bytes_copy || rmask_verify(mask, NULL) != RMASK_OK;
+        rmask_release(copy), rmask_release(mask);
+    }
+    atomic_fetch_add(&h->num_wrong, num_wrong);
+    return NULL;
+}
+
+static void append_and_hand_over(handover *h, rmask_grower *grower)
+{
+    for (int32_t row = 0; row < NUM_GROWN_ROWS; row++) {
+        int32_t cols[NUM_GROWN_ROWS];
+        size_t num_cols = 0;
+        for (int32_t col = 0; col <= row; col++)
+            if (in_grown(row, col)) cols[num_cols++] = col;
+        expect_ok(rmask_grower_add_cols(grower, 1, test_error));
+        expect_ok(rmask_grower_add_row(grower, cols, num_cols, test_error));
+        if ((row + 1) % HANDED_OVER_EVERY) continue;
+        rmask *mask;
+        expect_ok(rmask_grower_mask(grower, &mask, test_error));
+        for (int i = 1; i < NUM_READERS; i++) rmask_retain(mask);
+        atomic_store(&h->masks[row / HANDED_OVER_EVERY], mask);
+    }
+}
+
+static void threads_read_while_one_appends(void **state)
+{
+    (void)state;
+    static handover h;
+    shared_hook memory = {0};
+    const rmask_allocator allocator = {shared_allocate, shared_release, &memory};
+    pthread_t threads[NUM_READERS];
+    rmask *nothing;
+    rmask_grower *grower;
+    expect_ok(rmask_parse("none", 0, 0, &allocator, &nothing, test_error));
+    expect_ok(rmask_grower_create(nothing, &grower, test_error));
+    rmask_release(nothing);
+    for (int i = 0; i < NUM_READERS; i++)
+        expect(pthread_create(&threads[i], NULL, read_handed_over, &h) == 0, "pthread_create");
+    append_and_hand_over(&h, grower);
+    rmask_grower_destroy(grower);
+    for (int i = 0; i < NUM_READERS; i++) expect(pthread_join(threads[i], NULL) == 0, "pthread_join");
+    expect(h.num_wrong == 0, "%zu wrong answers", (size_t)h.num_wrong);
+    expect(memory.num_blocks == 0 && memory.num_bytes == 0, "%zu blocks have leaked", (size_t)memory.num_blocks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +376,7 @@ int main(void)
         cmocka_unit_test(threads_share_masks),
         cmocka_unit_test(threads_build_masks),
         cmocka_unit_test_setup_teardown(threads_share_an_atlas, make_folder, remove_folder),
+        cmocka_unit_test(threads_read_while_one_appends),
     };
     num_wrong_at_first = num_first_uses_wrong();
     return run_test_program(tests);

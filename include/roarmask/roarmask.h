@@ -373,31 +373,40 @@ RMASK_API rmask_status rmask_refine(const rmask *mask, int32_t tile_rows, int32_
  *
  * A grower holds a mask that gets rows and columns while decoding. Masks taken from it are ordinary, immutable masks: they share the grower's
  * memory, cost O(1), stay as they are while the grower goes on, and live on without it. One thread at a time may use a
- * grower; any number may read masks taken from it meanwhile. */
+ * grower; any number may read masks taken from it meanwhile. A call that fails leaves the grower as it was. RMASK_ERR_LIMIT is as
+ * for other masks, RMASK_ERR_RANGE a side beyond RMASK_MAX_SIDE.
+ *
+ * A decoding step with a structured mask is rmask_grower_add_cols(grower, 1, ..) and rmask_grower_extend(grower, 1, ..). */
 typedef struct rmask_grower rmask_grower;
 
-/* Starts with the cells of a mask, in time linear in its bytes. */
+/* Starts with the cells of a mask, in time linear in its bytes. The mask is not needed afterwards; its allocator is. */
 RMASK_API rmask_status rmask_grower_create(const rmask *start, rmask_grower **out, rmask_error *error);
 RMASK_API void rmask_grower_destroy(rmask_grower *grower); /* NULL is allowed */
 
 RMASK_API int32_t rmask_grower_rows(const rmask_grower *grower);
 RMASK_API int32_t rmask_grower_cols(const rmask_grower *grower);
 
-/* Adds columns at the right, which no row so far has: a key block is new to everyone. Amortised O(1) but for rows whose structure
- * reaches past the last column (a window that looks ahead), which are cut off there. On failure, here and below, the grower is as before. */
+/* Adds columns at the right, which no row so far has: a key block is new to everyone, also to a row whose window would have
+ * reached it. O(1), but that exceptions are laid out anew as the columns double up to 65,536, and once more beyond: linear
+ * in their bytes. */
 RMASK_API rmask_status rmask_grower_add_cols(rmask_grower *grower, int32_t num_cols, rmask_error *error);
 
-/* Adds rows that go on as the last row's structure does: its fixed boundaries stay, its sliding ones move on. Exceptions are not repeated.
- * The last strip lasts longer: O(boundaries of one row). */
+/* Adds rows that go on as the structure does: that of the last row which came in a mask, by rmask_grower_create or
+ * rmask_grower_add_rows. Its fixed boundaries stay, its sliding ones move on, and where it looks ahead it takes all columns
+ * that there are by now. Exceptions are not repeated, nor rows of rmask_grower_add_row. Without any such row they are empty.
+ * As a rule the last strip lasts longer: O(boundaries of one row). Where boundaries pass the last column within the rows,
+ * each of them begins a strip. */
 RMASK_API rmask_status rmask_grower_extend(rmask_grower *grower, int32_t num_rows, rmask_error *error);
 
-/* Adds one row with these columns, strictly increasing: a row that was chosen step by step. Amortised O(num_cols + boundaries of one row). */
+/* Adds one row with these columns, strictly increasing: a row that was chosen step by step. Where the row fits the structure
+ * so far it costs no bytes, where it differs its exceptions, and a series of rows without structure costs about 2 bytes a
+ * cell and 8 bytes a row. Amortised O(num_cols + boundaries of one row). */
 RMASK_API rmask_status rmask_grower_add_row(rmask_grower *grower, const int32_t *cols, size_t num_cols, rmask_error *error);
 
-/* Adds the rows of a mask with as many columns. Time linear in its bytes. */
+/* Adds the rows of a mask with as many columns, one taken from this grower included. Time linear in its bytes. */
 RMASK_API rmask_status rmask_grower_add_rows(rmask_grower *grower, const rmask *rows, rmask_error *error);
 
-/* The mask as it is now. */
+/* The mask as it is now. O(1). */
 RMASK_API rmask_status rmask_grower_mask(const rmask_grower *grower, rmask **out, rmask_error *error);
 
 /* ---------------------------------------------------------------- SIMD tiers */
