@@ -12,6 +12,7 @@ endfunction()
 
 if(ROARMASK_BUILD_PROGRAMS)
   find_pkg_config_module(jansson libjansson-dev ROARMASK_BUILD_PROGRAMS)
+  find_pkg_config_module(libzip libzip-dev ROARMASK_BUILD_PROGRAMS)
 endif()
 if(ROARMASK_BUILD_TESTS)
   find_pkg_config_module(cmocka libcmocka-dev ROARMASK_BUILD_TESTS)

@@ -12,6 +12,7 @@
 #include <argp.h>
 #include <jansson.h>
 #include <roarmask/roarmask.h>
+#include <stdio.h>
 
 enum { CLI_FAILED = 1, CLI_USAGE = 2 };
 
@@ -84,6 +85,9 @@ rmask *cli_expression(const char *expression, cli_grid grid);
  * are given. Otherwise the operand is an expression. The caller releases it. */
 rmask *cli_operand(const char *operand, cli_grid grid);
 
+/* Dies where --rows or --cols, if they are given, are not the grid of a mask that was read from `path`. */
+void cli_check_grid(const rmask *mask, const char *path, cli_grid grid);
+
 /* Dies where -o is missing, or would send a mask to a terminal. To be called before the work. */
 void cli_check_output(const char *path);
 
@@ -93,6 +97,24 @@ void cli_save(const rmask *mask, const char *path);
 /* The same for the bytes of anything else. `save` makes a file of them, and gets `context`. */
 void cli_save_bytes(const void *data, size_t num_bytes, const char *path,
                     rmask_status (*save)(const void *context, const char *path, rmask_error *error), const void *context);
+
+/* A file in the making. It is at its path, whole, once it is finished; before that there is only a temporary file beside it. "-" is
+ * standard output; devices and pipes are written into. */
+typedef struct cli_file {
+    const char *path; /* for messages */
+    char *part;       /* the temporary file; NULL: there is none */
+    FILE *stream;
+} cli_file;
+
+cli_file cli_create(const char *path);
+
+/* Writes to the cli_file that `file` points at: an rmask_writer. Returns 0 or an errno. */
+int cli_put(void *file, const void *data, size_t num_bytes);
+
+void cli_finish(cli_file *file);
+
+/* Removes the temporary file; for those who die next. */
+void cli_abandon(cli_file *file);
 
 /* Writes `json` to `path` as cli_save does, and releases it. NULL is out of memory, as jansson's constructors have it. */
 void cli_write_json(json_t *json, const char *path);
@@ -115,6 +137,7 @@ int build_main(int argc, char **argv);
 int info_main(int argc, char **argv);
 int row_main(int argc, char **argv);
 int op_main(int argc, char **argv);
+int convert_main(int argc, char **argv);
 int show_main(int argc, char **argv);
 int atlas_main(int argc, char **argv);
 

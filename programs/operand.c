@@ -76,14 +76,19 @@ rmask *cli_expression(const char *expression, cli_grid grid)
     return parse_expression(expression, grid, NULL);
 }
 
+void cli_check_grid(const rmask *mask, const char *path, cli_grid grid)
+{
+    if ((grid.rows >= 0 && grid.rows != rmask_rows(mask)) || (grid.cols >= 0 && grid.cols != rmask_cols(mask)))
+        cli_die(CLI_USAGE, "'%s' is a mask of %d rows x %d columns, which is not what --rows or --cols says", path,
+                rmask_rows(mask), rmask_cols(mask));
+}
+
 static rmask *load_file(const char *path, cli_grid grid)
 {
     rmask *mask;
     rmask_error error;
     cli_check(rmask_load(path, NULL, &mask, &error), &error, NULL);
-    if ((grid.rows >= 0 && grid.rows != rmask_rows(mask)) || (grid.cols >= 0 && grid.cols != rmask_cols(mask)))
-        cli_die(CLI_USAGE, "'%s' is a mask of %d rows x %d columns, which is not what --rows or --cols says", path,
-                rmask_rows(mask), rmask_cols(mask));
+    cli_check_grid(mask, path, grid);
     return mask;
 }
 
@@ -112,39 +117,62 @@ static bool is_stream(const char *path)
     return strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
 }
 
-static bool write_all(FILE *file, const void *data, size_t num_bytes)
+void cli_abandon(cli_file *file)
 {
-    bool written = fwrite(data, 1, num_bytes, file) == num_bytes && fflush(file) == 0;
+    if (file->part != NULL)
+        remove(file->part);
+}
+
+static _Noreturn void die_unwritten(cli_file *file, int reason)
+{
+    cli_abandon(file);
+    cli_die(CLI_FAILED, "cannot write %s%s: %s", file->part != NULL ? "" : "to ", file->path, strerror(reason));
+}
+
+cli_file cli_create(const char *path)
+{
+    cli_file file = {.path = path};
+    if (strcmp(path, "-") == 0) {
+        file.path = "standard output";
+        file.stream = stdout;
+    } else if (is_stream(path)) {
+        file.stream = fopen(path, "wb");
+    } else {
+        size_t length = strlen(path) + sizeof ".part";
+        file.part = cli_alloc(length, 1);
+        snprintf(file.part, length, "%s.part", path);
+        file.stream = fopen(file.part, "wb");
+    }
+    if (file.stream == NULL)
+        die_unwritten(&file, errno);
+    return file;
+}
+
+int cli_put(void *file, const void *data, size_t num_bytes)
+{
+    return fwrite(data, 1, num_bytes, ((cli_file *)file)->stream) == num_bytes ? 0 : errno;
+}
+
+void cli_finish(cli_file *file)
+{
+    bool written = fflush(file->stream) == 0 && (file->part == NULL || fsync(fileno(file->stream)) == 0);
     int reason = errno;
-    bool closed = file == stdout || fclose(file) == 0;
+    bool closed = file->stream == stdout || fclose(file->stream) == 0;
     if (!written)
         errno = reason;
-    return written && closed;
+    if (!written || !closed || (file->part != NULL && rename(file->part, file->path) != 0))
+        die_unwritten(file, errno);
+    free(file->part);
 }
 
-static void write_stream(const char *path, const void *data, size_t num_bytes)
+/* Writes a whole file. */
+static void write_all(const char *path, const void *data, size_t num_bytes)
 {
-    bool is_stdout = strcmp(path, "-") == 0;
-    FILE *file = is_stdout ? stdout : fopen(path, "wb");
-    if (file == NULL || !write_all(file, data, num_bytes))
-        cli_die(CLI_FAILED, "cannot write to %s: %s", is_stdout ? "standard output" : path, strerror(errno));
-}
-
-/* Writes beside `path` and renames, so that a full disk leaves what was there before. */
-static void write_file(const char *path, const void *data, size_t num_bytes)
-{
-    size_t length = strlen(path) + sizeof ".part";
-    char *part = cli_alloc(length, 1);
-    snprintf(part, length, "%s.part", path);
-    FILE *file = fopen(part, "wb");
-    if (file == NULL || !write_all(file, data, num_bytes) || rename(part, path) != 0) {
-        int reason = errno;
-        if (file != NULL)
-            remove(part);
-        free(part);
-        cli_die(CLI_FAILED, "cannot write %s: %s", path, strerror(reason));
-    }
-    free(part);
+    cli_file file = cli_create(path);
+    int reason = cli_put(&file, data, num_bytes);
+    if (reason != 0)
+        die_unwritten(&file, reason);
+    cli_finish(&file);
 }
 
 void cli_check_output(const char *path)
@@ -160,7 +188,7 @@ void cli_save_bytes(const void *data, size_t num_bytes, const char *path,
 {
     rmask_error error;
     if (is_stream(path))
-        write_stream(path, data, num_bytes);
+        write_all(path, data, num_bytes);
     else
         cli_check(save(context, path, &error), &error, NULL);
 }
@@ -181,7 +209,7 @@ void cli_write_json(json_t *json, const char *path)
         cli_die(CLI_FAILED, "out of memory for the JSON output");
     size_t length = strlen(text);
     text[length] = '\n'; /* in place of the NUL, which a file does not need */
-    (is_stream(path) ? write_stream : write_file)(path, text, length + 1);
+    write_all(path, text, length + 1);
     free(text);
     json_decref(json);
 }

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Makes a machine ready: setup.sh build | test | fuzz | arm | format
 #   build   tools and libraries; CRoaring if it can be had (without it the benchmark lacks a peer, with a warning)
-#   test    the same, but CRoaring is required: it is the tests' oracle
-#   fuzz    the same as test, and clang with libFuzzer
+#   test    the same, but CRoaring is required: it is the tests' oracle; and a Python with NumPy, SciPy and pyroaring
+#   fuzz    as build, with CRoaring required, and clang with libFuzzer
 #   arm     a cross compiler, an emulator and Arm libraries, for `make test-arm`
 #   format  clang-format
 # What is there already is left alone, without touching the network.
@@ -17,6 +17,18 @@ pin=$PWD/scripts/requirements-croaring.txt
 say() { echo "setup: $*" >&2; }
 die() { say "$*"; exit 1; }
 
+# The first Python that has these modules: the one in the path, or Debian's own, for which Debian's packages are.
+python_with() {
+    local python
+    for python in python3 /usr/bin/python3; do
+        if PYTHONPATH=$deps/python "$python" -c "import $1" 2>/dev/null; then
+            echo "$python"
+            return 0
+        fi
+    done
+    return 1
+}
+
 have_package() {
     case $1 in
         build-essential) echo '#include <stdio.h>' | cc -E - ;;
@@ -25,6 +37,9 @@ have_package() {
         pkg-config) command -v pkg-config ;;
         libcmocka-dev) pkg-config --exists cmocka ;;
         libjansson-dev) pkg-config --exists jansson ;;
+        libzip-dev) pkg-config --exists libzip ;;
+        python3-numpy) python_with numpy ;;
+        python3-scipy) python_with scipy.sparse ;;
         python3-pip) python3 -m pip --version ;;
         ca-certificates) [[ -s /etc/ssl/certs/ca-certificates.crt ]] || ! command -v apt-get ;;
         gcc-aarch64-linux-gnu) command -v aarch64-linux-gnu-gcc ;;
@@ -86,6 +101,20 @@ require_croaring() {
     fetch_croaring || die "the tests need CRoaring as their oracle: check the network or pip's settings and try again"
 }
 
+# Puts pyroaring into .deps/python, for the Python that has NumPy and SciPy.
+require_pyroaring() {
+    python_with "numpy, scipy.sparse, pyroaring" >/dev/null && return 0
+    say "fetching pyroaring (pip install, 2 MB)"
+    local python version
+    python=$(python_with "numpy, scipy.sparse") || die "NumPy and SciPy are installed for different Pythons"
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    mkdir -p "$deps"
+    rm -rf "$deps/python"
+    python3 -m pip --disable-pip-version-check --no-input install --no-cache-dir --no-deps --only-binary :all: --require-hashes \
+        --python-version "$version" --target "$deps/python" --requirement scripts/requirements-python.txt </dev/null >"$log" 2>&1 ||
+        die "pip: $(grep -m 1 ERROR "$log" || tail -n 1 "$log")"
+}
+
 # cmocka for Arm: Debian's own packages, unpacked beside the others so that the machine's package system stays as it is.
 fetch_arm_libraries() {
     local root=$deps/arm
@@ -106,7 +135,7 @@ fetch_arm_libraries() {
     rm -rf "$root/apt" "$root"/*.deb
 }
 
-build_packages=(build-essential cmake ninja-build pkg-config libjansson-dev libcmocka-dev)
+build_packages=(build-essential cmake ninja-build pkg-config libjansson-dev libzip-dev libcmocka-dev)
 have_croaring || build_packages+=(python3-pip ca-certificates)
 case $purpose in
     build)
@@ -114,8 +143,11 @@ case $purpose in
         fetch_croaring || say "warning: no CRoaring, so the benchmark will lack its croaring methods"
         ;;
     test)
+        python_with "numpy, scipy.sparse, pyroaring" >/dev/null ||
+            build_packages+=(python3-numpy python3-scipy python3-pip ca-certificates)
         need_packages "${build_packages[@]}"
         require_croaring
+        require_pyroaring
         ;;
     fuzz)
         need_packages "${build_packages[@]}" clang libclang-rt-dev

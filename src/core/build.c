@@ -165,7 +165,7 @@ static rmask_status from_dense(int32_t rows, int32_t cols, const uint8_t *cells,
     if (row_stride < min_stride)
         status = rmask_fail(error, RMASK_ERR_ARGUMENT, "a row stride of %zu bytes is too small for %d columns: %zu are needed",
                             row_stride, (int)cols, min_stride);
-    for (int32_t row = 0; row < rows && !status; row++) {
+    for (int32_t row = 0; row < rows && cols > 0 && !status; row++) {
         const uint8_t *at = cells + (size_t)row * row_stride;
         uint64_t last = 0;
         flips.len = 0;
