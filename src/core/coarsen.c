@@ -74,27 +74,43 @@ static rmask_boundaries boundaries_at(const rmask *mask, int32_t row) { return r
 
 /* ---------------------------------------------------------------- marking */
 
+static void mark_array(const coarsener *c, const rmask_container *array)
+{
+    const uint64_t factor = c->factor, base = (uint64_t)array->chunk * RMASK_CHUNK_COLS;
+    const unsigned shift = c->shift;
+    uint64_t *const words = c->words;
+    for (uint32_t i = 0; i < array->num_units; i++) {
+        const uint64_t tile = (base + array->units[i]) * factor >> shift;
+        words[tile / 64] |= UINT64_C(1) << tile % 64;
+    }
+}
+
+/* From tile to tile: what else a tile has is passed over. */
+static void mark_bitset(const coarsener *c, const rmask_container *bitset)
+{
+    const int64_t base = (int64_t)bitset->chunk * RMASK_CHUNK_COLS;
+    int64_t next = base; /* the first column of which nothing is known */
+    for (uint32_t i = 0; i < bitset->num_units; i++) {
+        const int64_t first = base + (int64_t)i * 16;
+        unsigned bits = bitset->units[i];
+        for (;;) {
+            if (next > first) bits = next - first < 16 ? bits & 0xffffu << (next - first) : 0;
+            if (bits == 0) break;
+            const uint32_t tile = tile_of(c, (uint32_t)first + (uint32_t)__builtin_ctz(bits));
+            c->words[tile / 64] |= UINT64_C(1) << tile % 64;
+            next = tile_end(c, tile);
+        }
+    }
+}
+
 /* Sets in c->words the tiles with exceptions. */
-static void mark_tiles(coarsener *c, const tile_row *t)
+static void mark_tiles(const coarsener *c, const tile_row *t)
 {
     const rmask *mask = c->tiling.mask;
-    uint64_t *words = c->words;
     for (uint32_t entry = next_entry(mask, t, t->begin); entry < t->end; entry = next_entry(mask, t, entry + 1)) {
         rmask_row_containers row = entry_containers(mask, entry);
-        for (rmask_container container; rmask_next_container(&row, &container);) {
-            const uint32_t base = (uint32_t)container.chunk * RMASK_CHUNK_COLS;
-            for (uint32_t i = 0; i < container.num_units; i++) {
-                if (!container.is_bitset) {
-                    const uint32_t tile = tile_of(c, base + container.units[i]);
-                    words[tile / 64] |= UINT64_C(1) << tile % 64;
-                    continue;
-                }
-                for (unsigned bits = container.units[i]; bits; bits &= bits - 1) {
-                    const uint32_t tile = tile_of(c, base + i * 16 + (uint32_t)__builtin_ctz(bits));
-                    words[tile / 64] |= UINT64_C(1) << tile % 64;
-                }
-            }
-        }
+        for (rmask_container container; rmask_next_container(&row, &container);)
+            (container.is_bitset ? mark_bitset : mark_array)(c, &container);
     }
 }
 
@@ -136,18 +152,28 @@ static rmask_status list_touched(coarsener *c, const tile_row *t)
 
 /* ---------------------------------------------------------------- tiles that go out */
 
-/* Exceptions of a row in the columns [begin, end). */
-static int64_t count_exceptions(rmask_row_containers row, int64_t begin, int64_t end)
+/* Whether the columns [begin, end) of one chunk, relative to it, are all exceptions, or none of them, as asked. */
+static bool are_alike(const rmask_container *container, uint32_t begin, uint32_t end, bool wanted)
 {
-    int64_t n = 0;
-    for (rmask_container container; rmask_next_container(&row, &container);) {
-        const int64_t base = (int64_t)container.chunk * RMASK_CHUNK_COLS, limit = base + rmask_chunk_width(row.cols, container.chunk);
+    if (container->is_bitset) return rmask_container_count_range(container, begin, end) == (wanted ? end - begin : 0);
+    const uint16_t *values = container->units;
+    const size_t n = container->num_units, i = rmask_count_below(rmask_simd_get(), values, n, (int32_t)begin);
+    if (!wanted) return i == n || values[i] >= end;
+    return n - i >= end - begin && values[i + (end - begin) - 1] == end - 1;
+}
+
+/* The same for the columns [begin, end) of a row. */
+static bool are_row_alike(rmask_row_containers row, int64_t begin, int64_t end, bool wanted)
+{
+    for (rmask_container container; begin < end && rmask_next_container(&row, &container);) {
+        const int64_t base = (int64_t)container.chunk * RMASK_CHUNK_COLS, limit = base + RMASK_CHUNK_COLS;
         if (limit <= begin) continue;
-        if (base >= end) break;
-        n += (int64_t)rmask_container_count_range(&container, (uint32_t)((begin > base ? begin : base) - base),
-                                                  (uint32_t)((end < limit ? end : limit) - base));
+        if (base >= end || (wanted && base > begin)) return !wanted;
+        if (!are_alike(&container, (uint32_t)(begin > base ? begin - base : 0), (uint32_t)((end < limit ? end : limit) - base), wanted))
+            return false;
+        begin = limit;
     }
-    return n;
+    return begin >= end || !wanted;
 }
 
 /* Whether no cell of a row is in the columns [begin, end); *strip_cells gets what the strips have there more. */
@@ -161,9 +187,8 @@ static bool is_row_empty(const coarsener *c, uint32_t entry, int64_t begin, int6
     bool inside;
     if (begin > flips.at) rmask_flips_seek(&flips, (int32_t)begin);
     while (rmask_next_segment(&flips, (int32_t)end, &from, &to, &inside)) {
-        const int64_t exceptions = count_exceptions(containers, from, to);
         inside = inside != c->tiling.inverted;
-        if (exceptions != (inside ? to - from : 0)) return false;
+        if (!are_row_alike(containers, from, to, inside)) return false;
         if (inside) *strip_cells += (uint64_t)(to - from);
     }
     return true;
@@ -222,10 +247,21 @@ static rmask_status look_at_columns(coarsener *c, const tile_row *t, int64_t beg
     return RMASK_OK;
 }
 
+/* Whether an array has `n` consecutive columns: mostly not, so that all of it is looked at, without a branch. */
+static bool has_run(const rmask_container *array, uint32_t n)
+{
+    const uint16_t *values = array->units;
+    unsigned found = 0;
+    for (uint32_t i = 0; i + n <= array->num_units; i++) found |= (unsigned)(values[i + n - 1] - values[i]) == n - 1;
+    return found;
+}
+
 /* Looks at the tiles whose columns are all exceptions in a row. */
 static rmask_status look_at_runs(coarsener *c, const tile_row *t, uint32_t entry)
 {
     rmask_row_containers row = entry_containers(c->tiling.mask, entry);
+    const int32_t cols = c->tiling.mask->cols;
+    const uint32_t width = (uint32_t)c->tiling.tile_cols, last_width = (uint32_t)(cols - (c->tiling.cols - 1) * c->tiling.tile_cols);
     int64_t begin = 0, end = 0; /* a run of exceptions */
 #define TAKE(col)                                                  \
     do {                                                           \
@@ -238,6 +274,7 @@ static rmask_status look_at_runs(coarsener *c, const tile_row *t, uint32_t entry
     } while (0)
     for (rmask_container container; rmask_next_container(&row, &container);) {
         const int64_t base = (int64_t)container.chunk * RMASK_CHUNK_COLS;
+        if (cols <= RMASK_CHUNK_COLS && !container.is_bitset && !has_run(&container, last_width < width ? last_width : width)) break;
         for (uint32_t i = 0; i < container.num_units; i++) {
             if (!container.is_bitset)
                 TAKE(base + container.units[i]);
@@ -332,7 +369,6 @@ static rmask_status put_bits(coarsener *c, const tile_row *t, bool marks, rmask_
     const int32_t cols = c->tiling.cols;
     const size_t num_words = rmask_words_of((size_t)cols);
     const rmask_boundaries b = boundaries_at(c->tiles, t->at);
-    uint64_t any = 0;
     memset(c->words, 0, num_words * sizeof *c->words);
     if (marks) {
         mark_tiles(c, t);
@@ -346,8 +382,7 @@ static rmask_status put_bits(coarsener *c, const tile_row *t, bool marks, rmask_
     c->num_more -= (int64_t)c->emptied.len;
     for (size_t i = 0; i < c->emptied.len; i++) c->words[c->emptied.at[i] / 64] ^= UINT64_C(1) << c->emptied.at[i] % 64;
     toggle_row(c->words, cols, of_tiles);
-    for (size_t i = 0; i < num_words; i++) any |= c->words[i];
-    return any ? rmask_draft_bits(&c->draft, t->at, c->words, 0) : RMASK_OK;
+    return rmask_draft_bits(&c->draft, t->at, c->words, 0);
 }
 
 /* A word of bits costs about as much as a few exceptions. */

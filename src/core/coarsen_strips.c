@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Strips seen through tiles.
  *
- * A piece is a stretch of rows of one strip in which the boundaries, and the grid's right edge, keep their order: it ends where a sliding
- * boundary meets a fixed one or the edge. In a piece every run of cells between two boundaries has ends that stay or move on by one a
+ * A piece is a stretch of rows of one strip in which the boundaries keep their order: it ends where a sliding boundary meets a fixed one,
+ * and where the first one comes into the grid or the last one has left it. In a piece every run of cells between two boundaries has ends that stay or move on by one a
  * row, so what it covers in some rows [x, y) is one run again: from its begin in row x to its end in row y - 1. In tiles that is
  * [floor(begin / tile), ceil(end / tile)), and runs of tiles that touch become one.
  *
  * With equal tile sides the runs of tiles stay or move on by one a tile row as well, so all tile rows that lie wholly in a piece are one
- * strip, but for the tile rows where two runs begin or cease to touch. A tile row with several pieces is the union of what they cover.
+ * strip, but for the tile rows where two runs begin or cease to touch, and those where a run begins in the part of the last tile that is
+ * outside of the grid. A tile row with several pieces is the union of what they cover.
  * Those rows go through the finder. */
 #include "core/coarsen.h"
 
@@ -40,7 +41,7 @@ static rmask_status find_piece(walk *w, int32_t row)
     const rmask *mask = w->tiling->mask;
     const rmask_strip *strip = rmask_strip_of(mask, row);
     const rmask_boundaries b = rmask_boundaries_of(mask, strip);
-    int64_t until = rmask_strip_end(mask, strip), enters = until;
+    int64_t until = rmask_strip_end(mask, strip), enters = until, leaves = until;
     size_t i = b.num_fixed > 0 && b.fixed[0] == 0, j = 0;
     bool inside = w->tiling->inverted != (i == 1), slid = false;
     run open = {.begin = 0};
@@ -51,12 +52,16 @@ static rmask_status find_piece(walk *w, int32_t row)
     for (;;) {
         const int64_t u = i < b.num_fixed ? b.fixed[i] : mask->cols;
         const bool slides = j < b.num_sliding && b.sliding[j] + (int64_t)row < u;
-        if (!slides && slid && u - last < until) until = u - last;
         if (!slides && i == b.num_fixed) break;
+        if (!slides && slid && u - last < until) until = u - last;
         last = slides ? b.sliding[j++] : b.fixed[i++];
         slid = slides;
-        if (slides && last + (int64_t)row > 0) w->moves = true;
-        if (slides && last + (int64_t)row <= 0) enters = 1 - (int64_t)last;
+        if (slides && last + (int64_t)row <= 0) {
+            enters = 1 - (int64_t)last;
+        } else if (slides && !w->moves) {
+            w->moves = true;
+            leaves = mask->cols - (int64_t)last;
+        }
         if (inside) {
             open.end = last;
             open.end_slides = slides;
@@ -73,6 +78,7 @@ static rmask_status find_piece(walk *w, int32_t row)
         rmask_vec_put(&w->runs, open);
     }
     if (!w->moves && enters < until) until = enters;
+    if (w->moves && leaves < until) until = leaves;
     w->piece_end = (int32_t)until;
     return RMASK_OK;
 }
@@ -137,8 +143,15 @@ static void put_flip(walk *w, int32_t at, bool slides)
         rmask_vec_put(&w->fixed, at);
 }
 
+/* The tile row in which a run that begins at `begin`, sliding, is outside of the grid, but in its last tile; -1 where there is none. */
+static int64_t edge_row(const rmask_tiling *t, int32_t begin)
+{
+    const int32_t rest = t->mask->cols % t->tile_cols, first = floor_of(begin, t->tile_cols);
+    return rest > 0 && begin - (int64_t)first * t->tile_cols >= rest ? (int64_t)t->cols - 1 - first : -1;
+}
+
 /* w->fixed and w->sliding = the boundaries of tile row `tile_row`, which lies wholly in the piece, for equal tile sides. They hold until
- * the tile row returned, `tile_end` at most, where two runs begin or cease to touch. */
+ * the tile row returned, `tile_end` at most. */
 static int32_t list_boundaries(walk *w, int32_t tile_row, int32_t tile_end)
 {
     const int32_t tile = w->tiling->tile_cols;
@@ -148,6 +161,8 @@ static int32_t list_boundaries(walk *w, int32_t tile_row, int32_t tile_end)
         const run *at = &w->runs.at[i];
         const int32_t begin = floor_of(at->begin, tile);
         const bool slides = at->begin_slides;
+        const int64_t edge = slides ? edge_row(w->tiling, at->begin) : -1;
+        if (edge >= tile_row && edge < tile_end) tile_end = (int32_t)edge;
         bool joins = i > 0 && last + (slid ? (int64_t)tile_row : 0) >= begin + (slides ? (int64_t)tile_row : 0);
         if (i > 0 && slid != slides) {
             const int64_t change = slid ? (int64_t)begin - last : (int64_t)last - begin + 1;

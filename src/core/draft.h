@@ -52,9 +52,6 @@ rmask_status rmask_draft_exceptions(rmask_draft *draft, int32_t row, const int32
 rmask_status rmask_draft_flips(rmask_draft *draft, int32_t row, const int32_t *flips, size_t num_flips, const int32_t *cols,
                                uint64_t num_cells);
 
-/* The same for a row given as bits: column c is bit c % 64 of word c / 64, at least one is set, those past the last column are not. */
-rmask_status rmask_draft_bits(rmask_draft *draft, int32_t row, const uint64_t *words, int64_t balance);
-
 /* The same for a row whose units are laid out already, as exception.h says. They are copied. */
 rmask_status rmask_draft_row_units(rmask_draft *draft, int32_t row, const uint16_t *units, size_t num_units,
                                    uint64_t num_exceptions, int64_t balance);
@@ -64,6 +61,10 @@ rmask_status rmask_draft_row_units(rmask_draft *draft, int32_t row, const uint16
 rmask_status rmask_draft_begin_row(rmask_draft *draft, uint32_t max_containers);
 rmask_status rmask_draft_container(rmask_draft *draft, int32_t row, const rmask_container *container);
 rmask_status rmask_draft_end_row(rmask_draft *draft, int32_t row, uint64_t num_exceptions, int64_t balance);
+
+/* The same for a row given as bits: column c is bit c % 64 of word c / 64, those past the last column are 0. A row of none is no
+ * exceptional row. */
+rmask_status rmask_draft_bits(rmask_draft *draft, int32_t row, const uint64_t *words, int64_t balance);
 
 /* The same for the rows [row_begin, row_end) of a mask whose containers are laid out for the draft's columns; they become the rows from
  * `row_at` on. Their numbers are left to the caller, who adds to draft->num_exceptions and draft->exception_balance. */

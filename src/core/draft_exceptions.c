@@ -214,46 +214,6 @@ rmask_status rmask_draft_exceptions(rmask_draft *draft, int32_t row, const int32
     return rmask_draft_flips(draft, row, draft->flips.at, (size_t)(end - draft->flips.at), cols, n);
 }
 
-/* Writes one chunk, given as a bitset, as the smaller kind of container; returns its units. Behind them it needs room for as many again. */
-static uint32_t put_bits(uint16_t *out, uint32_t bitset_units, const uint64_t *words, uint64_t *num_exceptions)
-{
-    const rmask_simd *simd = rmask_simd_get();
-    memcpy(out, words, bitset_units * sizeof *out);
-    const size_t n = simd->popcount(out, bitset_units);
-    *num_exceptions += n;
-    if (n >= bitset_units) return bitset_units;
-    simd->positions(out + bitset_units, out, bitset_units);
-    memmove(out, out + bitset_units, n * sizeof *out);
-    return (uint32_t)n;
-}
-
-enum { POSITIONS_SLACK = 64 };
-
-rmask_status rmask_draft_bits(rmask_draft *draft, int32_t row, const uint64_t *words, int64_t balance)
-{
-    const int32_t num_chunks = rmask_num_chunks(draft->cols);
-    const size_t heads_units = num_chunks > 1 ? 1 + 2 * (size_t)num_chunks : 0, bits_units = ((size_t)draft->cols + 15) / 16;
-    const size_t last_units = bits_units < RMASK_CHUNK_UNITS ? bits_units : RMASK_CHUNK_UNITS;
-    RMASK_TRY(begin_row(draft, row, heads_units + bits_units + last_units + POSITIONS_SLACK));
-    uint16_t *const begin = draft->containers.at + draft->containers.len, *units = begin + heads_units, *head = begin + 1;
-    uint64_t num_exceptions = 0;
-    for (int32_t chunk = 0; chunk < num_chunks; chunk++, words += RMASK_CHUNK_COLS / 64) {
-        const uint32_t num_units = put_bits(units, rmask_bitset_units(draft->cols, chunk), words, &num_exceptions);
-        units += num_units;
-        if (num_chunks == 1 || num_units == 0) continue;
-        *head++ = (uint16_t)chunk;
-        *head++ = (uint16_t)num_units;
-    }
-    if (num_chunks > 1) {
-        const size_t num_units = (size_t)(units - begin) - heads_units;
-        begin[0] = (uint16_t)((head - begin) / 2);
-        memmove(head, begin + heads_units, num_units * sizeof *head);
-        units = head + num_units;
-    }
-    draft->containers.len += (size_t)(units - begin);
-    return end_row(draft, row, num_exceptions, balance);
-}
-
 rmask_status rmask_draft_row_units(rmask_draft *draft, int32_t row, const uint16_t *units, size_t num_units,
                                    uint64_t num_exceptions, int64_t balance)
 {
@@ -278,17 +238,23 @@ rmask_status rmask_draft_begin_row(rmask_draft *draft, uint32_t max_containers)
     return RMASK_OK;
 }
 
+/* Counts in a container of a row whose units have been written behind the others. */
+static void end_container(rmask_draft *draft, int32_t chunk, uint32_t num_units)
+{
+    draft->containers.len += num_units;
+    if (draft->num_heads) {
+        uint16_t *head = draft->containers.at + draft->row_at + 1 + 2 * (size_t)draft->num_containers;
+        head[0] = (uint16_t)chunk;
+        head[1] = (uint16_t)num_units;
+    }
+    draft->num_containers++;
+}
+
 rmask_status rmask_draft_container(rmask_draft *draft, int32_t row, const rmask_container *container)
 {
     RMASK_TRY(begin_row(draft, row, container->num_units));
     memcpy(draft->containers.at + draft->containers.len, container->units, container->num_units * sizeof *container->units);
-    draft->containers.len += container->num_units;
-    if (draft->num_heads) {
-        uint16_t *head = draft->containers.at + draft->row_at + 1 + 2 * (size_t)draft->num_containers;
-        head[0] = (uint16_t)container->chunk;
-        head[1] = (uint16_t)container->num_units;
-    }
-    draft->num_containers++;
+    end_container(draft, container->chunk, container->num_units);
     return RMASK_OK;
 }
 
@@ -307,6 +273,34 @@ rmask_status rmask_draft_end_row(rmask_draft *draft, int32_t row, uint64_t num_e
         draft->containers.len -= 2 * (size_t)(draft->num_heads - draft->num_containers);
     }
     return end_row(draft, row, num_exceptions, balance);
+}
+
+/* Writes one chunk, given as a bitset, as the smaller kind of container; returns its units. Behind them it needs room for as many again. */
+static uint32_t put_bits(uint16_t *out, uint32_t bitset_units, const uint64_t *words, uint64_t *num_exceptions)
+{
+    const rmask_simd *simd = rmask_simd_get();
+    memcpy(out, words, bitset_units * sizeof *out);
+    const size_t n = simd->popcount(out, bitset_units);
+    *num_exceptions += n;
+    if (n >= bitset_units) return bitset_units;
+    simd->positions(out + bitset_units, out, bitset_units);
+    memmove(out, out + bitset_units, n * sizeof *out);
+    return (uint32_t)n;
+}
+
+rmask_status rmask_draft_bits(rmask_draft *draft, int32_t row, const uint64_t *words, int64_t balance)
+{
+    enum { POSITIONS_SLACK = 64 };
+    const int32_t num_chunks = rmask_num_chunks(draft->cols);
+    uint64_t num_exceptions = 0;
+    RMASK_TRY(rmask_draft_begin_row(draft, (uint32_t)num_chunks));
+    for (int32_t chunk = 0; chunk < num_chunks; chunk++, words += RMASK_CHUNK_COLS / 64) {
+        const uint32_t bitset_units = rmask_bitset_units(draft->cols, chunk);
+        RMASK_TRY(begin_row(draft, row, 2 * (size_t)bitset_units + POSITIONS_SLACK));
+        const uint32_t num_units = put_bits(draft->containers.at + draft->containers.len, bitset_units, words, &num_exceptions);
+        if (num_units > 0) end_container(draft, chunk, num_units);
+    }
+    return rmask_draft_end_row(draft, row, num_exceptions, balance);
 }
 
 rmask_status rmask_draft_rows(rmask_draft *draft, const rmask *mask, int32_t row_begin, int32_t row_end, int32_t row_at)
