@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Boundaries and containers as bits. */
+ * Containers as bits. */
 #include "core/bits.h"
 
 #include "simd/simd.h"
 
 #include <string.h>
-
-void rmask_bits_toggle_list(uint64_t *words, int64_t begin, int64_t end, const int32_t *list, size_t n, int64_t shift)
-{
-    size_t i = rmask_upper_bound(list, n, begin - shift), from = 0;
-    for (; i < n && list[i] + shift < end; i++) {
-        const size_t at = (size_t)(list[i] + shift - begin);
-        if (i % 2) rmask_bits_toggle(words, from, at);
-        from = at;
-    }
-    if (i % 2) rmask_bits_toggle(words, from, (size_t)(end - begin));
-}
 
 /* The 64 bits of a bitset from bit `at` on; zeros past its end. */
 static uint64_t word_at(const rmask_container *bitset, uint32_t at)

@@ -24,7 +24,16 @@ static inline void rmask_bits_toggle(uint64_t *words, size_t begin, size_t end)
 
 /* Toggles the bits of columns [begin, end) that have an odd number of boundaries of one list at or left of them; boundary w stands at
  * column w + shift. */
-void rmask_bits_toggle_list(uint64_t *words, int64_t begin, int64_t end, const int32_t *list, size_t n, int64_t shift);
+static inline void rmask_bits_toggle_list(uint64_t *words, int64_t begin, int64_t end, const int32_t *list, size_t n, int64_t shift)
+{
+    size_t i = rmask_upper_bound(list, n, begin - shift), from = 0;
+    for (; i < n && list[i] + shift < end; i++) {
+        const size_t at = (size_t)(list[i] + shift - begin);
+        if (i % 2) rmask_bits_toggle(words, from, at);
+        from = at;
+    }
+    if (i % 2) rmask_bits_toggle(words, from, (size_t)(end - begin));
+}
 
 /* Toggles the bits of columns [begin, end) that a container has. */
 void rmask_bits_toggle_container(uint64_t *words, int64_t begin, int64_t end, const rmask_container *container);

@@ -3,6 +3,7 @@
  * give, which is the same for all rows of a strip, toggled by the sliding ones and by the exceptions. */
 #include "core/bits.h"
 #include "core/check.h"
+#include "simd/simd.h"
 
 #include <string.h>
 
@@ -21,38 +22,28 @@ typedef struct window {
 
 /* ---------------------------------------------------------------- writing blocks */
 
-static void write_bits(uint8_t *out, const uint64_t *words, size_t num_cols) { memcpy(out, words, (num_cols + 7) / 8); }
-
-/* Eight bits as eight bytes of 0 or 1. */
-static inline uint64_t spread(unsigned bits)
+/* The words of a tile have just been stored, one by one: a load of both at once would have to wait until they are in the cache. */
+static void write_bits(uint8_t *out, const uint64_t *words, size_t num_cols)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t apart = bits * ones & UINT64_C(0x8040201008040201); /* byte i has bit i, in place i */
-    return (apart + 0x7f * ones) >> 7 & ones;
-}
-
-static inline void write_word(uint8_t *out, uint64_t word)
-{
-    if (word == 0) {
-        memset(out, 0, 64);
-    } else if (word == ~UINT64_C(0)) {
-        memset(out, 1, 64);
-    } else {
-        for (size_t i = 0; i < 8; i++) {
-            const uint64_t cells = spread((unsigned)(word >> 8 * i & 0xff));
-            memcpy(out + 8 * i, &cells, sizeof cells);
-        }
+    if (num_cols != 128) {
+        memcpy(out, words, (num_cols + 7) / 8);
+        return;
     }
+    const volatile uint64_t *const stored = words;
+    const uint64_t low = stored[0], high = stored[1];
+    memcpy(out, &low, sizeof low);
+    memcpy(out + sizeof low, &high, sizeof high);
 }
 
 static void write_bytes(uint8_t *out, const uint64_t *words, size_t num_cols)
 {
+    const rmask_simd *simd = rmask_simd_get();
+    const size_t whole = num_cols / 64;
+    simd->spread(out, words, whole);
+    if (num_cols % 64 == 0) return;
     uint8_t last[64];
-    size_t i = 0;
-    for (; i + 64 <= num_cols; i += 64) write_word(out + i, words[i / 64]);
-    if (i == num_cols) return;
-    write_word(last, words[i / 64]);
-    memcpy(out + i, last, num_cols - i);
+    simd->spread(last, words + whole, 1);
+    memcpy(out + 64 * whole, last, num_cols % 64);
 }
 
 /* ---------------------------------------------------------------- rows */
@@ -75,22 +66,56 @@ static void toggle_exceptions(uint64_t *words, int64_t begin, int64_t end, row_e
     }
 }
 
-static void write_row(window *w, int32_t row, rmask_boundaries strip, bool is_first, rmask_row_containers containers, uint8_t *out)
+/* A strip's boundaries that matter in the window: of the sliding ones those that come into it. */
+typedef struct view {
+    rmask_boundaries boundaries;
+    bool odd; /* the sliding boundaries left of it, in all rows, are an odd number */
+} view;
+
+static view view_of(const window *w, rmask_boundaries b, int32_t row_begin, int32_t row_end)
+{
+    const size_t first = rmask_upper_bound(b.sliding, b.num_sliding, (int64_t)w->col_begin - row_end + 1);
+    const size_t end = rmask_upper_bound(b.sliding, b.num_sliding, (int64_t)w->col_end - row_begin - 1);
+    return (view){{b.fixed, b.num_fixed, b.sliding + first, end > first ? end - first : 0}, first % 2};
+}
+
+static void draw_fixed(window *w, const view *v, int64_t begin, int64_t end)
+{
+    const size_t num_cols = (size_t)(end - begin);
+    memset(w->fixed, 0, rmask_words_of(num_cols) * sizeof *w->fixed);
+    rmask_bits_toggle_list(w->fixed, begin, end, v->boundaries.fixed, v->boundaries.num_fixed, 0);
+    if (v->odd) rmask_bits_toggle(w->fixed, 0, num_cols);
+}
+
+/* The block of columns [begin, end); the fixed boundaries are drawn. */
+static inline void write_block(window *w, int32_t row, const view *v, int64_t begin, int64_t end, row_exceptions *exceptions, uint8_t *out)
+{
+    const rmask_boundaries *b = &v->boundaries;
+    const size_t num_cols = (size_t)(end - begin), num_words = rmask_words_of(num_cols);
+    if (num_words <= 2) { /* tiles: a call would take as long as all the rest */
+        w->words[0] = w->fixed[0];
+        w->words[1] = w->fixed[1];
+    } else {
+        memcpy(w->words, w->fixed, num_words * sizeof *w->words);
+    }
+    if (b->num_sliding > 0) rmask_bits_toggle_list(w->words, begin, end, b->sliding, b->num_sliding, row);
+    if (exceptions->has) toggle_exceptions(w->words, begin, end, exceptions);
+    w->write(out, w->words, num_cols);
+}
+
+static void write_row(window *w, int32_t row, const view *v, bool is_first, rmask_row_containers containers, uint8_t *out)
 {
     row_exceptions exceptions = {.rest = containers};
     exceptions.has = rmask_next_container(&exceptions.rest, &exceptions.container);
-    const bool fits = w->col_end - w->col_begin <= BLOCK_COLS;
+    if (w->col_end - w->col_begin <= BLOCK_COLS) {
+        if (is_first) draw_fixed(w, v, w->col_begin, w->col_end);
+        write_block(w, row, v, w->col_begin, w->col_end, &exceptions, out);
+        return;
+    }
     for (int64_t begin = w->col_begin; begin < w->col_end; begin += BLOCK_COLS, out += w->block_bytes) {
         const int64_t end = begin + BLOCK_COLS < w->col_end ? begin + BLOCK_COLS : w->col_end;
-        const size_t num_cols = (size_t)(end - begin), num_bytes = rmask_words_of(num_cols) * sizeof *w->words;
-        if (is_first || !fits) {
-            memset(w->fixed, 0, num_bytes);
-            rmask_bits_toggle_list(w->fixed, begin, end, strip.fixed, strip.num_fixed, 0);
-        }
-        memcpy(w->words, w->fixed, num_bytes);
-        rmask_bits_toggle_list(w->words, begin, end, strip.sliding, strip.num_sliding, row);
-        toggle_exceptions(w->words, begin, end, &exceptions);
-        w->write(out, w->words, num_cols);
+        draw_fixed(w, v, begin, end);
+        write_block(w, row, v, begin, end, &exceptions, out);
     }
 }
 
@@ -101,15 +126,15 @@ static void write_rows(window *w, uint8_t *out, size_t row_stride)
     int32_t exception_row = rmask_walk_row(&walk);
     for (int32_t row = w->row_begin; row < w->row_end;) {
         const rmask_strip *strip = rmask_strip_of(mask, row);
-        const rmask_boundaries boundaries = rmask_boundaries_of(mask, strip);
-        const int32_t strip_end = rmask_strip_end(mask, strip);
-        for (bool is_first = true; row < strip_end && row < w->row_end; row++, is_first = false, out += row_stride) {
+        const int32_t strip_end = rmask_strip_end(mask, strip), end = strip_end < w->row_end ? strip_end : w->row_end;
+        const view v = view_of(w, rmask_boundaries_of(mask, strip), row, end);
+        for (bool is_first = true; row < end; row++, is_first = false, out += row_stride) {
             rmask_row_containers containers = {.left = 0};
             if (row == exception_row) {
                 containers = rmask_walk_take(&walk);
                 exception_row = rmask_walk_row(&walk);
             }
-            write_row(w, row, boundaries, is_first, containers, out);
+            write_row(w, row, &v, is_first, containers, out);
         }
     }
 }
@@ -139,6 +164,7 @@ static int32_t cut(int32_t position, int32_t side) { return position < side ? po
 static rmask_status write_window(window *w, uint8_t *out, size_t row_stride, rmask_error *error)
 {
     const rmask *mask = w->mask;
+    w->fixed[0] = w->fixed[1] = 0;
     RMASK_TRY(check(w, row_stride, error));
     const size_t num_rows = (size_t)(w->row_end - w->row_begin), all_bytes = row_bytes(w->col_end - w->col_begin, w->write);
     w->row_begin = cut(w->row_begin, mask->rows);

@@ -216,6 +216,11 @@ static size_t positions(uint16_t *out, const uint16_t *units, size_t num_units)
     return (size_t)(out - start);
 }
 
+static void spread(uint8_t *out, const uint64_t *words, size_t num_words)
+{
+    for (size_t i = 0; i < num_words; i++, out += 64) vec_spread(out, words[i]);
+}
+
 #ifdef __SSE4_2__
 static inline uint64_t crc_of_word(uint64_t crc, const uint8_t *at)
 {
@@ -259,4 +264,4 @@ static uint32_t checksum(uint32_t before, const void *data, size_t num_bytes)
 #define TIER_STRING_(tier) #tier
 
 const rmask_simd TIER_NAME(TIER) = {TIER_STRING(TIER), iota, widen, runs, merge, bits, lower_bound, intersect, flips, combine,
-                                    popcount,          positions, checksum};
+                                    popcount,          positions, spread,    checksum};

@@ -53,6 +53,9 @@ typedef struct rmask_simd {
     /* The positions of the set bits, ascending. `out` has room for them and 64 more. Returns their number. */
     size_t (*positions)(uint16_t *out, const uint16_t *units, size_t num_units);
 
+    /* Every bit as a byte of 0 or 1: 64 bytes a word. */
+    void (*spread)(uint8_t *out, const uint64_t *words, size_t num_words);
+
     /* CRC-32C; see file/checksum.h. */
     uint32_t (*checksum)(uint32_t before, const void *data, size_t num_bytes);
 } rmask_simd;

@@ -102,3 +102,5 @@ static inline size_t vec_count_less(vec a, int32_t key)
 {
     return (size_t)__builtin_popcount(_mm512_cmplt_epi32_mask(a, _mm512_set1_epi32(key)));
 }
+
+static inline void vec_spread(uint8_t *out, uint64_t word) { _mm512_storeu_si512(out, _mm512_maskz_set1_epi8(word, 1)); }

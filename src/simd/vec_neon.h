@@ -95,3 +95,12 @@ static inline bool vec_put_single_runs(int32_t *out, const int32_t *flips, vec s
 }
 
 static inline size_t vec_count_less(vec a, int32_t key) { return vaddvq_u32(vshrq_n_u32(vcltq_s32(a, vdupq_n_s32(key)), 31)); }
+
+static inline void vec_spread(uint8_t *out, uint64_t word)
+{
+    const uint8x16_t bit = vreinterpretq_u8_u64(vdupq_n_u64(UINT64_C(0x8040201008040201)));
+    for (size_t i = 0; i < 4; i++, word >>= 16) {
+        const uint8x16_t bytes = vcombine_u8(vdup_n_u8((uint8_t)word), vdup_n_u8((uint8_t)(word >> 8)));
+        vst1q_u8(out + 16 * i, vandq_u8(vtstq_u8(bytes, bit), vdupq_n_u8(1)));
+    }
+}

@@ -38,3 +38,14 @@ static inline bool vec_put_single_runs(int32_t *out, const int32_t *flips, vec s
 }
 
 static inline size_t vec_count_less(vec a, int32_t key) { return a < key; }
+
+/* The eight bits of a byte are copied into eight bytes, where each keeps one. */
+static inline void vec_spread(uint8_t *out, uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    for (size_t i = 0; i < 8; i++, word >>= 8) {
+        const uint64_t apart = (word & 0xff) * ones & UINT64_C(0x8040201008040201);
+        const uint64_t cells = (apart + 0x7f * ones) >> 7 & ones;
+        memcpy(out + 8 * i, &cells, sizeof cells);
+    }
+}
