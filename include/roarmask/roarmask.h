@@ -261,7 +261,7 @@ RMASK_API rmask_status rmask_to_csr(const rmask *mask, int32_t row_begin, int32_
 /* The cells of a window as bits: row row_begin + i begins at bits + i * row_stride (bytes, >= ceil((col_end - col_begin) / 8)), and
  * column col_begin + j is bit j % 8 of its byte j / 8 (little-endian bit order). Bits past the last column in its byte are 0. The
  * window may hang over the grid to the right and below, where there are no cells: so a kernel's partial tile at the edge is filled up
- * with zeros. 0 <= begin <= end, else RMASK_ERR_RANGE. Nothing is allocated. */
+ * with zeros. 0 <= begin <= end, else RMASK_ERR_RANGE; a stride that is too small is RMASK_ERR_ARGUMENT. Nothing is allocated. */
 RMASK_API rmask_status rmask_to_bits(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,
                                      uint8_t *bits, size_t row_stride, rmask_error *error);
 
@@ -360,12 +360,15 @@ RMASK_API rmask_status rmask_take_rows(const rmask *mask, const int32_t *rows, s
 
 /* Coarsens to tiles of tile_rows x tile_cols cells (each at least 1). The grids of the results are ceil(rows / tile_rows) x
  * ceil(cols / tile_cols). A tile is in `any` when at least one of its cells is in the mask, in `all` when every one is; at the
- * grid's edge only the cells inside the grid count. So `all` are the full tiles, and any - all the partial ones. Either output may be NULL. */
+ * grid's edge only the cells inside the grid count. So `all` are the full tiles, and any - all the partial ones. Either output may be NULL.
+ * Time does not depend on the rows where tiles are squares and boundaries meet rarely; where a window slides under tiles of unequal
+ * sides every tile row is another. Tile sides below 1 are RMASK_ERR_RANGE. */
 RMASK_API rmask_status rmask_coarsen(const rmask *mask, int32_t tile_rows, int32_t tile_cols, rmask **any, rmask **all,
                                      rmask_error *error);
 
 /* The other way: every cell becomes a tile of tile_rows x tile_cols cells. The result's grid is rows x cols, which may cut the last tiles off:
- * ceil(rows / tile_rows) and ceil(cols / tile_cols) must be the mask's sides. */
+ * ceil(rows / tile_rows) and ceil(cols / tile_cols) must be the mask's sides, else RMASK_ERR_ARGUMENT. Time linear in the rows that have
+ * sliding boundaries or exceptions. */
 RMASK_API rmask_status rmask_refine(const rmask *mask, int32_t tile_rows, int32_t tile_cols, int32_t rows, int32_t cols, rmask **out,
                                     rmask_error *error);
 

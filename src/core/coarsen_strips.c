@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Strips seen through tiles.
  *
- * A piece is a stretch of rows of one strip in which the boundaries keep their order: it ends where a sliding boundary meets a fixed one,
- * and where the first one comes into the grid or the last one has left it. In a piece every run of cells between two boundaries has ends that stay or move on by one a
- * row, so what it covers in some rows [x, y) is one run again: from its begin in row x to its end in row y - 1. In tiles that is
- * [floor(begin / tile), ceil(end / tile)), and runs of tiles that touch become one.
+ * A piece is a stretch of rows of one strip in which the boundaries keep their order: it ends where a sliding boundary meets a fixed one. In
+ * a piece every run of cells between two boundaries has ends that stay or move on by one a row, so what it covers in some rows [x, y) is
+ * one run again: from its begin in row x to its end in row y - 1. In tiles that is [floor(begin / tile), ceil(end / tile)), and runs of
+ * tiles that touch become one.
  *
  * With equal tile sides the runs of tiles stay or move on by one a tile row as well, so all tile rows that lie wholly in a piece are one
  * strip, but for the tile rows where two runs begin or cease to touch, and those where a run begins in the part of the last tile that is
- * outside of the grid. A tile row with several pieces is the union of what they cover.
- * Those rows go through the finder. */
+ * outside of the grid. Nor do tile rows differ where nothing slides in the grid. All others are the union of what their pieces cover, and
+ * go through the finder. */
 #include "core/coarsen.h"
 
 #include "core/finder.h"
@@ -26,41 +26,56 @@ typedef struct walk {
     rmask_finder finder;
     rmask_vec(run) runs; /* of the piece, from left to right */
     int32_t piece_end;   /* one past its last row */
-    bool moves;          /* it has a sliding boundary in the grid */
-    rmask_int32_vec flips, part, both, fixed, sliding;
+    bool moves;          /* it has a sliding boundary in the grid in its first row */
+    int64_t change;      /* where that ceases to be so, or the first one comes in */
+    rmask_int32_vec flips, strip, cluster, part, spare; /* of tiles: of a tile row, and of parts of it */
+    rmask_int32_vec fixed, sliding;
 } walk;
 
 static const rmask_allocator *allocator_of(const walk *w) { return &w->tiling->mask->allocator; }
 
 /* ---------------------------------------------------------------- pieces */
 
-/* The piece that begins at `row`. In the row where a fixed and a sliding boundary meet the fixed one is first: so they stand in the rows
- * below. A fixed boundary at 0 is left of all. */
-static rmask_status find_piece(walk *w, int32_t row)
+/* Boundaries of a strip that stand in the columns [begin, end), whatever the row, but for those that leave the grid; `inside` says what
+ * is left of them. */
+typedef struct columns {
+    rmask_boundaries boundaries;
+    int32_t begin, end;
+    bool inside;
+} columns;
+
+static columns all_columns(const walk *w, rmask_boundaries b)
 {
-    const rmask *mask = w->tiling->mask;
-    const rmask_strip *strip = rmask_strip_of(mask, row);
-    const rmask_boundaries b = rmask_boundaries_of(mask, strip);
-    int64_t until = rmask_strip_end(mask, strip), enters = until, leaves = until;
-    size_t i = b.num_fixed > 0 && b.fixed[0] == 0, j = 0;
-    bool inside = w->tiling->inverted != (i == 1), slid = false;
-    run open = {.begin = 0};
+    const bool at_zero = b.num_fixed > 0 && b.fixed[0] == 0; /* left of all that slides */
+    b.fixed += at_zero;
+    b.num_fixed -= at_zero;
+    return (columns){b, 0, w->tiling->mask->cols, w->tiling->inverted != at_zero};
+}
+
+/* The piece that begins at `row`, up to `row_end` at most. In the row where a fixed and a sliding boundary meet the fixed one is first: so
+ * they stand in the rows below. */
+static rmask_status find_piece(walk *w, const columns *at, int32_t row, int32_t row_end)
+{
+    const rmask_boundaries b = at->boundaries;
+    int64_t until = row_end;
+    size_t i = 0, j = 0;
+    bool inside = at->inside, slid = false;
+    run open = {.begin = at->begin};
     int32_t last = 0;
     w->runs.len = 0;
     w->moves = false;
+    w->change = row_end;
     if (!rmask_vec_reserve(allocator_of(w), &w->runs, (b.num_fixed + b.num_sliding) / 2 + 1)) return RMASK_ERR_NOMEM;
     for (;;) {
-        const int64_t u = i < b.num_fixed ? b.fixed[i] : mask->cols;
+        const int64_t u = i < b.num_fixed ? b.fixed[i] : at->end;
         const bool slides = j < b.num_sliding && b.sliding[j] + (int64_t)row < u;
         if (!slides && i == b.num_fixed) break;
         if (!slides && slid && u - last < until) until = u - last;
         last = slides ? b.sliding[j++] : b.fixed[i++];
         slid = slides;
-        if (slides && last + (int64_t)row <= 0) {
-            enters = 1 - (int64_t)last;
-        } else if (slides && !w->moves) {
-            w->moves = true;
-            leaves = mask->cols - (int64_t)last;
+        if (slides && !w->moves) {
+            w->moves = last + (int64_t)row > 0;
+            w->change = w->moves ? w->tiling->mask->cols - (int64_t)last : 1 - (int64_t)last;
         }
         if (inside) {
             open.end = last;
@@ -73,22 +88,19 @@ static rmask_status find_piece(walk *w, int32_t row)
         inside = !inside;
     }
     if (inside) {
-        open.end = mask->cols;
+        open.end = at->end;
         open.end_slides = false;
         rmask_vec_put(&w->runs, open);
     }
-    if (!w->moves && enters < until) until = enters;
-    if (w->moves && leaves < until) until = leaves;
     w->piece_end = (int32_t)until;
     return RMASK_OK;
 }
 
-/* out = the flips of what the piece's rows [row_begin, row_end) cover, in tiles. */
+/* Appends the flips of what the piece's rows [row_begin, row_end) cover, in tiles. */
 static rmask_status cover(const walk *w, rmask_int32_vec *out, int32_t row_begin, int32_t row_end)
 {
     const int32_t tile = w->tiling->tile_cols, cols = w->tiling->mask->cols;
-    out->len = 0;
-    if (!rmask_vec_reserve(allocator_of(w), out, 2 * w->runs.len + 1)) return RMASK_ERR_NOMEM;
+    if (!rmask_vec_reserve(allocator_of(w), out, 2 * w->runs.len)) return RMASK_ERR_NOMEM;
     for (size_t i = 0; i < w->runs.len; i++) {
         const run *at = &w->runs.at[i];
         int64_t begin = at->begin + (at->begin_slides ? (int64_t)row_begin : 0);
@@ -104,28 +116,115 @@ static rmask_status cover(const walk *w, rmask_int32_vec *out, int32_t row_begin
             rmask_vec_put(out, after);
         }
     }
-    if (out->len > 0 && out->at[out->len - 1] == w->tiling->cols) out->len--; /* a run that reaches the last column has no end */
     return RMASK_OK;
 }
 
 /* ---------------------------------------------------------------- tile rows one by one */
 
-/* Adds the piece's rows [row_begin, row_end) to w->flips. */
-static rmask_status add_rows(walk *w, int32_t row_begin, int32_t row_end)
+/* Adds the tiles in `part` to those in `to`. */
+static rmask_status unite(walk *w, rmask_int32_vec *to, const rmask_int32_vec *part)
 {
-    if (w->flips.len == 0) return cover(w, &w->flips, row_begin, row_end);
-    RMASK_TRY(cover(w, &w->part, row_begin, row_end));
-    if (!rmask_vec_reserve(allocator_of(w), &w->both, w->flips.len + w->part.len)) return RMASK_ERR_NOMEM;
-    const rmask_int32_vec before = w->flips;
-    w->both.len = rmask_combine_lists(w->both.at, RMASK_OR, before.at, before.len, w->part.at, w->part.len);
-    w->flips = w->both;
-    w->both = before;
+    if (!rmask_vec_reserve(allocator_of(w), &w->spare, to->len + part->len)) return RMASK_ERR_NOMEM;
+    const rmask_int32_vec before = *to;
+    w->spare.len = rmask_combine_lists(w->spare.at, RMASK_OR, before.at, before.len, part->at, part->len);
+    *to = w->spare;
+    w->spare = before;
     return RMASK_OK;
+}
+
+/* Appends to w->strip what the rows [row_begin, row_end) cover in some columns, piece by piece. */
+static rmask_status cover_columns(walk *w, const columns *at, int32_t row_begin, int32_t row_end)
+{
+    RMASK_TRY(find_piece(w, at, row_begin, row_end));
+    if (w->piece_end == row_end) return cover(w, &w->strip, row_begin, row_end);
+    w->cluster.len = 0;
+    for (int32_t row = row_begin;;) {
+        w->part.len = 0;
+        RMASK_TRY(cover(w, &w->part, row, w->piece_end));
+        RMASK_TRY(unite(w, &w->cluster, &w->part));
+        row = w->piece_end;
+        if (row == row_end) break;
+        RMASK_TRY(find_piece(w, at, row, row_end));
+    }
+    rmask_int32_vec *strip = &w->strip;
+    if (!rmask_vec_reserve(allocator_of(w), strip, w->cluster.len)) return RMASK_ERR_NOMEM;
+    const bool joins = strip->len > 0 && w->cluster.len > 0 && strip->at[strip->len - 1] >= w->cluster.at[0];
+    strip->len -= joins;
+    for (size_t i = joins; i < w->cluster.len; i++) rmask_vec_put(strip, w->cluster.at[i]);
+    return RMASK_OK;
+}
+
+/* A place between two boundaries: before fixed[i] and sliding[j], at column `col`. */
+typedef struct place {
+    size_t i, j;
+    int32_t col;
+} place;
+
+static rmask_status cover_between(walk *w, const columns *all, place from, place to, int32_t row_begin, int32_t row_end)
+{
+    const rmask_boundaries *b = &all->boundaries;
+    if (from.col >= to.col) return RMASK_OK;
+    const columns at = {{b->fixed + from.i, to.i - from.i, b->sliding + from.j, to.j - from.j}, from.col, to.col,
+                        all->inside != ((from.i + from.j) % 2 == 1)};
+    return cover_columns(w, &at, row_begin, row_end);
+}
+
+/* w->strip = what the rows [row_begin, row_end) of a strip cover. Where many boundaries meet, they do so here and there: each cluster of
+ * fixed and sliding boundaries that meet is cut into pieces by itself, and what is between clusters is one piece. A cluster begins and
+ * ends where no boundary to the left comes to stand at or right of one to the right. */
+static rmask_status cover_strip(walk *w, const columns *all, int32_t row_begin, int32_t row_end)
+{
+    const rmask_boundaries *b = &all->boundaries;
+    const size_t end = rmask_upper_bound(b->sliding, b->num_sliding, (int64_t)all->end - row_begin - 1);
+    place at = {0, rmask_upper_bound(b->sliding, b->num_sliding, -(int64_t)row_end), 0}, from = at, gap = at;
+    int64_t reach = INT64_MIN; /* how far right the boundaries so far come */
+    bool meets = false;
+    w->strip.len = 0;
+    while (at.i < b->num_fixed || at.j < end) {
+        const int64_t u = at.i < b->num_fixed ? b->fixed[at.i] : INT64_MAX, s = at.j < end ? b->sliding[at.j] + (int64_t)row_begin : INT64_MAX;
+        const bool slides = s < u;
+        at.col = (int32_t)(slides ? s : u);
+        if (at.col > reach) {
+            gap = at;
+            if (meets) {
+                RMASK_TRY(cover_between(w, all, from, gap, row_begin, row_end));
+                from = gap;
+                meets = false;
+            }
+        } else if (!slides && !meets) {
+            RMASK_TRY(cover_between(w, all, from, gap, row_begin, row_end));
+            from = gap;
+            meets = true;
+        }
+        const int64_t last = slides ? s + row_end - row_begin - 1 : u;
+        if (last > reach) reach = last;
+        at.i += !slides;
+        at.j += slides;
+    }
+    return cover_between(w, all, from, (place){at.i, at.j, all->end}, row_begin, row_end);
+}
+
+/* Adds rows of a strip to w->flips. */
+static rmask_status add_rows(walk *w, const columns *all, int32_t row_begin, int32_t row_end)
+{
+    RMASK_TRY(cover_strip(w, all, row_begin, row_end));
+    if (w->flips.len > 0) return unite(w, &w->flips, &w->strip);
+    const rmask_int32_vec spare = w->flips;
+    w->flips = w->strip;
+    w->strip = spare;
+    return RMASK_OK;
+}
+
+/* A run that reaches the last tile has no end. */
+static void cut_last(const walk *w, rmask_int32_vec *flips)
+{
+    if (flips->len > 0 && flips->at[flips->len - 1] == w->tiling->cols) flips->len--;
 }
 
 /* Hands w->flips on as a tile row and empties them. */
 static rmask_status put_row(walk *w, int32_t tile_row)
 {
+    cut_last(w, &w->flips);
     RMASK_TRY(rmask_finder_row(&w->finder, tile_row, (rmask_finder_input){.flips = &w->flips}));
     w->flips.len = 0;
     return RMASK_OK;
@@ -178,36 +277,41 @@ static int32_t list_boundaries(walk *w, int32_t tile_row, int32_t tile_end)
 }
 
 /* The tile rows from `tile_row` on that one strip serves, which is then in w->fixed and w->sliding: *tile_end gets their end, `tile_row` where
- * there is no such strip. All up to *tile_end as given lie wholly in the piece. A strip for fewer tile rows than the finder sees at
- * once is better left to it. */
-static rmask_status find_stretch(walk *w, int32_t tile_row, int32_t *tile_end)
+ * there are so few that they are better left to the finder. */
+static rmask_status find_stretch(walk *w, const columns *all, int32_t tile_row, int32_t row_end, int32_t *tile_end)
 {
     const rmask_tiling *t = w->tiling;
+    const int32_t row = tile_row * t->tile_rows;
+    *tile_end = tile_row;
+    if (row_end / t->tile_rows - tile_row < RMASK_RING_ROWS) return RMASK_OK;
+    RMASK_TRY(find_piece(w, all, row, row_end));
     const bool equal = t->tile_rows == t->tile_cols;
+    int64_t end = w->piece_end;
+    if (!(equal && w->moves) && w->change < end) end = w->change;
+    int32_t last = (int32_t)(end / t->tile_rows);
+    if (last - tile_row < RMASK_RING_ROWS || (w->moves && !equal)) return RMASK_OK;
     w->fixed.len = w->sliding.len = 0;
-    if (*tile_end - tile_row >= RMASK_RING_ROWS && (equal || !w->moves)) {
-        if (!rmask_vec_reserve(allocator_of(w), &w->fixed, 2 * w->runs.len) ||
-            !rmask_vec_reserve(allocator_of(w), &w->sliding, 2 * w->runs.len))
-            return RMASK_ERR_NOMEM;
-        if (w->moves)
-            *tile_end = list_boundaries(w, tile_row, *tile_end);
-        else
-            RMASK_TRY(cover(w, &w->fixed, tile_row * t->tile_rows, tile_row * t->tile_rows + 1));
-    }
-    if (*tile_end - tile_row < RMASK_RING_ROWS || (w->moves && !equal)) *tile_end = tile_row;
+    if (!rmask_vec_reserve(allocator_of(w), &w->fixed, 2 * w->runs.len) || !rmask_vec_reserve(allocator_of(w), &w->sliding, 2 * w->runs.len))
+        return RMASK_ERR_NOMEM;
+    if (w->moves)
+        last = list_boundaries(w, tile_row, last);
+    else
+        RMASK_TRY(cover(w, &w->fixed, row, row + 1));
+    cut_last(w, &w->fixed);
+    if (last - tile_row >= RMASK_RING_ROWS) *tile_end = last;
     return RMASK_OK;
 }
 
 /* ---------------------------------------------------------------- all rows */
 
-/* The piece's rows from `row` on that belong to one tile row, or to a stretch of them; *row gets their end. */
-static rmask_status put_rows(walk *w, int32_t *row)
+/* The strip's rows from `row` on that belong to one tile row, or to a stretch of them; *row gets their end. */
+static rmask_status put_rows(walk *w, const columns *all, int32_t strip_end, int32_t *row)
 {
     const rmask_tiling *t = w->tiling;
-    const int32_t tile_row = *row / t->tile_rows;
-    if (*row % t->tile_rows == 0) {
-        int32_t tile_end = w->piece_end / t->tile_rows;
-        RMASK_TRY(find_stretch(w, tile_row, &tile_end));
+    const int32_t tile_row = *row / t->tile_rows, begin = *row;
+    if (begin % t->tile_rows == 0) {
+        int32_t tile_end;
+        RMASK_TRY(find_stretch(w, all, tile_row, strip_end, &tile_end));
         if (tile_end > tile_row) {
             *row = tile_end * t->tile_rows;
             return rmask_finder_strip(&w->finder, tile_row, tile_end,
@@ -216,17 +320,19 @@ static rmask_status put_rows(walk *w, int32_t *row)
     }
     const int64_t whole_end = ((int64_t)tile_row + 1) * t->tile_rows;
     const int32_t tile_row_end = whole_end < t->mask->rows ? (int32_t)whole_end : t->mask->rows;
-    const int32_t begin = *row, end = tile_row_end < w->piece_end ? tile_row_end : w->piece_end;
-    *row = end;
-    RMASK_TRY(add_rows(w, begin, end));
-    return end == tile_row_end ? put_row(w, tile_row) : RMASK_OK;
+    *row = tile_row_end < strip_end ? tile_row_end : strip_end;
+    RMASK_TRY(add_rows(w, all, begin, *row));
+    return *row == tile_row_end ? put_row(w, tile_row) : RMASK_OK;
 }
 
 static rmask_status put_all(walk *w)
 {
-    for (int32_t row = 0; row < w->tiling->mask->rows;) {
-        RMASK_TRY(find_piece(w, row));
-        while (row < w->piece_end) RMASK_TRY(put_rows(w, &row));
+    const rmask *mask = w->tiling->mask;
+    for (uint32_t i = 0; i < mask->num_strips; i++) {
+        const rmask_strip *strip = &mask->strips[i];
+        const columns all = all_columns(w, rmask_boundaries_of(mask, strip));
+        for (int32_t row = (int32_t)strip->row_begin, end = rmask_strip_end(mask, strip); row < end;)
+            RMASK_TRY(put_rows(w, &all, end, &row));
     }
     return RMASK_OK;
 }
@@ -235,7 +341,7 @@ rmask_status rmask_coarsen_strips(const rmask_tiling *tiling, rmask **out, rmask
 {
     walk w;
     w.tiling = tiling;
-    rmask_int32_vec *const lists[] = {&w.flips, &w.part, &w.both, &w.fixed, &w.sliding};
+    rmask_int32_vec *const lists[] = {&w.flips, &w.strip, &w.cluster, &w.part, &w.spare, &w.fixed, &w.sliding};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) *lists[i] = (rmask_int32_vec){0};
     w.runs.at = NULL, w.runs.len = w.runs.cap = 0;
     rmask_finder_init(&w.finder, tiling->rows, tiling->cols, allocator_of(&w));
