@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Coarsening. A tile is in `all` when no cell of it is in the complement, so `all` is the complement of the complement's `any`, and one
- * routine serves both.
+ * Coarsening. A tile is in `all` when no cell of it is in the complement, so `all` is the complement of the complement's `any`,
+ * and one routine serves both.
  *
- * The tiles of the strips come first (coarsen_strips.c). Exceptions change them in two ways. An extra cell puts its tile in; so does a
- * hole, as its tile has a cell of the strips: all exceptions of a tile row are marked alike, and what the strips have is taken away. A
- * tile whose cells of the strips are all holes goes out. Such a tile is met in few places: a boundary stands in it, or in any row of the
- * strip all its columns are exceptions. Only those places are looked at. */
+ * The tiles of the strips come first (coarsen_strips.c). Exceptions change them in two ways. An extra cell puts its tile in; so
+ * does a hole, as its tile has a cell of the strips: all exceptions of a tile row are marked alike, and what the strips have is
+ * taken away. A tile whose cells of the strips are all holes goes out. Such a tile is met in few places: a boundary stands in
+ * it, or in any row of the strip all its columns are exceptions. Only those places are looked at. */
 #include "core/coarsen.h"
 
 #include "core/bits.h"
@@ -286,7 +286,8 @@ static rmask_status look_at_runs(coarsener *c, const tile_row *t, uint32_t entry
     return end > begin ? look_at_columns(c, t, begin, end) : RMASK_OK;
 }
 
-/* Looks where tiles may go out in the rows [row_begin, row_end) of a strip, whose directory entries begin at *entry; that moves on. */
+/* Looks where tiles may go out in the rows [row_begin, row_end) of a strip, whose directory entries begin at *entry; that moves
+ * on. */
 static rmask_status look_at_strip(coarsener *c, const tile_row *t, rmask_boundaries b, int32_t row_begin, int32_t row_end, uint32_t *entry)
 {
     const rmask *mask = c->tiling.mask;
@@ -453,7 +454,8 @@ static rmask_status put_exceptions(coarsener *c)
     }
 }
 
-/* Holes and extras of the mask, known from its counts: it has as many cells as its strips, and the extras more, and the holes less. */
+/* Holes and extras of the mask, known from its counts: it has as many cells as its strips, and the extras more, and the holes
+ * less. */
 static void count_kinds(coarsener *c)
 {
     const rmask *mask = c->tiling.mask;

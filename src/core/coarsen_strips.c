@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Strips seen through tiles.
  *
- * A piece is a stretch of rows of one strip in which the boundaries keep their order: it ends where a sliding boundary meets a fixed one. In
- * a piece every run of cells between two boundaries has ends that stay or move on by one a row, so what it covers in some rows [x, y) is
- * one run again: from its begin in row x to its end in row y - 1. In tiles that is [floor(begin / tile), ceil(end / tile)), and runs of
- * tiles that touch become one.
+ * A piece is a stretch of rows of one strip in which the boundaries keep their order: it ends where a sliding boundary meets a
+ * fixed one. In a piece every run of cells between two boundaries has ends that stay or move on by one a row, so what it covers
+ * in some rows [x, y) is one run again: from its begin in row x to its end in row y - 1. In tiles that is [floor(begin / tile),
+ * ceil(end / tile)), and runs of tiles that touch become one.
  *
- * With equal tile sides the runs of tiles stay or move on by one a tile row as well, so all tile rows that lie wholly in a piece are one
- * strip, but for the tile rows where two runs begin or cease to touch, and those where a run begins in the part of the last tile that is
- * outside of the grid. Nor do tile rows differ where nothing slides in the grid. All others are the union of what their pieces cover, and
- * go through the finder. */
+ * With equal tile sides the runs of tiles stay or move on by one a tile row as well, so all tile rows that lie wholly in a
+ * piece are one strip, but for the tile rows where two runs begin or cease to touch, and those where a run begins in the part
+ * of the last tile that is outside of the grid. Nor do tile rows differ where nothing slides in the grid. All others are the
+ * union of what their pieces cover, and go through the finder. */
 #include "core/coarsen.h"
 
 #include "core/finder.h"
@@ -36,8 +36,8 @@ static const rmask_allocator *allocator_of(const walk *w) { return &w->tiling->m
 
 /* ---------------------------------------------------------------- pieces */
 
-/* Boundaries of a strip that stand in the columns [begin, end), whatever the row, but for those that leave the grid; `inside` says what
- * is left of them. */
+/* Boundaries of a strip that stand in the columns [begin, end), whatever the row, but for those that leave the grid; `inside`
+ * says what is left of them. */
 typedef struct columns {
     rmask_boundaries boundaries;
     int32_t begin, end;
@@ -52,8 +52,8 @@ static columns all_columns(const walk *w, rmask_boundaries b)
     return (columns){b, 0, w->tiling->mask->cols, w->tiling->inverted != at_zero};
 }
 
-/* The piece that begins at `row`, up to `row_end` at most. In the row where a fixed and a sliding boundary meet the fixed one is first: so
- * they stand in the rows below. */
+/* The piece that begins at `row`, up to `row_end` at most. In the row where a fixed and a sliding boundary meet the fixed one
+ * is first: so they stand in the rows below. */
 static rmask_status find_piece(walk *w, const columns *at, int32_t row, int32_t row_end)
 {
     const rmask_boundaries b = at->boundaries;
@@ -169,9 +169,9 @@ static rmask_status cover_between(walk *w, const columns *all, place from, place
     return cover_columns(w, &at, row_begin, row_end);
 }
 
-/* w->strip = what the rows [row_begin, row_end) of a strip cover. Where many boundaries meet, they do so here and there: each cluster of
- * fixed and sliding boundaries that meet is cut into pieces by itself, and what is between clusters is one piece. A cluster begins and
- * ends where no boundary to the left comes to stand at or right of one to the right. */
+/* w->strip = what the rows [row_begin, row_end) of a strip cover. Where many boundaries meet, they do so here and there: each
+ * cluster of fixed and sliding boundaries that meet is cut into pieces by itself, and what is between clusters is one piece. A
+ * cluster begins and ends where no boundary to the left comes to stand at or right of one to the right. */
 static rmask_status cover_strip(walk *w, const columns *all, int32_t row_begin, int32_t row_end)
 {
     const rmask_boundaries *b = &all->boundaries;
@@ -242,15 +242,16 @@ static void put_flip(walk *w, int32_t at, bool slides)
         rmask_vec_put(&w->fixed, at);
 }
 
-/* The tile row in which a run that begins at `begin`, sliding, is outside of the grid, but in its last tile; -1 where there is none. */
+/* The tile row in which a run that begins at `begin`, sliding, is outside of the grid, but in its last tile; -1 where there is
+ * none. */
 static int64_t edge_row(const rmask_tiling *t, int32_t begin)
 {
     const int32_t rest = t->mask->cols % t->tile_cols, first = floor_of(begin, t->tile_cols);
     return rest > 0 && begin - (int64_t)first * t->tile_cols >= rest ? (int64_t)t->cols - 1 - first : -1;
 }
 
-/* w->fixed and w->sliding = the boundaries of tile row `tile_row`, which lies wholly in the piece, for equal tile sides. They hold until
- * the tile row returned, `tile_end` at most. */
+/* w->fixed and w->sliding = the boundaries of tile row `tile_row`, which lies wholly in the piece, for equal tile sides. They
+ * hold until the tile row returned, `tile_end` at most. */
 static int32_t list_boundaries(walk *w, int32_t tile_row, int32_t tile_end)
 {
     const int32_t tile = w->tiling->tile_cols;
@@ -276,8 +277,8 @@ static int32_t list_boundaries(walk *w, int32_t tile_row, int32_t tile_end)
     return tile_end;
 }
 
-/* The tile rows from `tile_row` on that one strip serves, which is then in w->fixed and w->sliding: *tile_end gets their end, `tile_row` where
- * there are so few that they are better left to the finder. */
+/* The tile rows from `tile_row` on that one strip serves, which is then in w->fixed and w->sliding: *tile_end gets their end,
+ * `tile_row` where there are so few that they are better left to the finder. */
 static rmask_status find_stretch(walk *w, const columns *all, int32_t tile_row, int32_t row_end, int32_t *tile_end)
 {
     const rmask_tiling *t = w->tiling;

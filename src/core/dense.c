@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The cells of a window as bits or bytes. Rows are put together block by block as bits in the first cache: what the fixed boundaries
- * give, which is the same for all rows of a strip, toggled by the sliding ones and by the exceptions. */
+ * The cells of a window as bits or bytes. Rows are put together block by block as bits in the first cache: what the fixed
+ * boundaries give, which is the same for all rows of a strip, toggled by the sliding ones and by the exceptions. */
 #include "core/bits.h"
 #include "core/check.h"
 #include "simd/simd.h"
@@ -22,7 +22,8 @@ typedef struct window {
 
 /* ---------------------------------------------------------------- writing blocks */
 
-/* The words of a tile have just been stored, one by one: a load of both at once would have to wait until they are in the cache. */
+/* The words of a tile have just been stored, one by one: a load of both at once would have to wait until they are in the
+ * cache. */
 static void write_bits(uint8_t *out, const uint64_t *words, size_t num_cols)
 {
     if (num_cols != 128) {

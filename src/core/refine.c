@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Refining: cells become tiles. A row becomes a strip as high as a tile, with a boundary at each end of the row's ranges of tiles. */
+ * Refining: cells become tiles. A row becomes a strip as high as a tile, with a boundary at each end of the row's ranges of
+ * tiles. */
 #include "core/check.h"
 #include "core/coarsen.h"
 #include "core/draft.h"
