@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---------------------------------------------------------------- streams */
 
-/* Nobody knows how many bytes a stream holds until they have come: memory grows with them, whatever the header announces. */
+/* Nobody knows how many bytes a stream holds until they have come: memory grows with them, whatever the header announces. What
+ * lies in a file is there already. */
 enum { FIRST_STREAM_BYTES = 1 << 20 };
 
 typedef struct stream {
@@ -22,6 +24,7 @@ typedef struct stream {
     void *context;
     const rmask_allocator *allocator;
     rmask_byte_vec *bytes;
+    uint64_t file_bytes; /* 0 where it is no file */
 } stream;
 
 /* Reads up to `num_bytes` more; fewer when the stream ends. */
@@ -30,9 +33,10 @@ static rmask_status read_some(const stream *from, uint64_t num_bytes, rmask_erro
     rmask_byte_vec *bytes = from->bytes;
     while (num_bytes > 0) {
         if (bytes->len == bytes->cap) {
-            const size_t step = bytes->len < FIRST_STREAM_BYTES ? FIRST_STREAM_BYTES : bytes->len;
-            if (!rmask_vec_reserve(from->allocator, bytes, step < num_bytes ? step : (size_t)num_bytes))
-                return rmask_fail_nomem(error);
+            uint64_t step = bytes->len < FIRST_STREAM_BYTES ? FIRST_STREAM_BYTES : bytes->len;
+            if (step < from->file_bytes) step = from->file_bytes;
+            if (step > num_bytes) step = num_bytes;
+            if (step > PTRDIFF_MAX || !rmask_vec_reserve(from->allocator, bytes, (size_t)step)) return rmask_fail_nomem(error);
         }
         const size_t room = bytes->cap - bytes->len;
         size_t got = 0;
@@ -45,15 +49,19 @@ static rmask_status read_some(const stream *from, uint64_t num_bytes, rmask_erro
     return RMASK_OK;
 }
 
+static rmask_status read_announced(const rmask_announced *kind, const stream *from, rmask_error *error)
+{
+    const size_t begin = from->bytes->len;
+    uint64_t total;
+    RMASK_TRY(read_some(from, kind->header_bytes, error));
+    RMASK_TRY(kind->measure(from->bytes->at + begin, from->bytes->len - begin, &total, error));
+    return read_some(from, total - kind->header_bytes, error);
+}
+
 rmask_status rmask_read_announced(const rmask_announced *kind, rmask_reader read, void *context,
                                   const rmask_allocator *allocator, rmask_byte_vec *bytes, rmask_error *error)
 {
-    const stream from = {kind->name, read, context, allocator, bytes};
-    const size_t begin = bytes->len;
-    uint64_t total;
-    RMASK_TRY(read_some(&from, kind->header_bytes, error));
-    RMASK_TRY(kind->measure(bytes->at + begin, bytes->len - begin, &total, error));
-    return read_some(&from, total - kind->header_bytes, error);
+    return read_announced(kind, &(stream){kind->name, read, context, allocator, bytes, 0}, error);
 }
 
 rmask_status rmask_write_bytes(const char *name, const void *data, size_t num_bytes, rmask_writer write, void *context,
@@ -98,7 +106,10 @@ rmask_status rmask_read_file(const rmask_announced *kind, const char *path, cons
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) return rmask_fail_io(error, "read", path, errno);
     rmask_error cause;
-    rmask_status status = rmask_read_announced(kind, read_descriptor, &file, allocator, bytes, &cause);
+    struct stat facts;
+    stream from = {kind->name, read_descriptor, &file, allocator, bytes, 0};
+    if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode)) from.file_bytes = (uint64_t)facts.st_size;
+    rmask_status status = read_announced(kind, &from, &cause);
     if (!status) status = expect_end(kind->name, file, bytes->len, &cause);
     close(file);
     return rmask_name_file(error, path, status, &cause);
