@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * fuzz-smoke: many random corruptions of each golden file, from memory and mapped. With the checksums that they have they are refused or
- * hold the cells of the file; with right ones they are refused or make a mask whose answers agree. Each file is tried in a child, so that
- * a crash or a hang shows which input it was: inputs follow from seed, file and number alone. */
+ * fuzz-smoke: many random corruptions of each golden file, from memory and mapped. With the checksums that they have they are
+ * refused or hold the cells of the file; with right ones they are refused or make a mask whose answers agree. Each file is
+ * tried in a child, so that a crash or a hang shows which input it was: inputs follow from seed, file and number alone. */
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -24,7 +24,21 @@
 #include "support/twin.h"
 
 /* What has come of the inputs of one file. */
-enum { TRIED, SEALED, UNHARMED, TAKEN, DIFFERENT, BY_HEADER, BY_INDEX, BY_CONTENTS, MAPPED, OPENED, ROWS, BAD_ROWS, NUM_COUNTERS };
+enum {
+    TRIED,
+    SEALED,
+    UNHARMED,
+    TAKEN,
+    DIFFERENT,
+    BY_HEADER,
+    BY_INDEX,
+    BY_CONTENTS,
+    MAPPED,
+    OPENED,
+    ROWS,
+    BAD_ROWS,
+    NUM_COUNTERS
+};
 
 static const struct {
     const char *key, *title, *about;
@@ -66,7 +80,8 @@ typedef struct input {
 
 static void let_nothing_go(rmask_keeper *keeper) { (void)keeper; }
 
-/* A mask over the bytes whose header and index are sound, or NULL and the counter of what has refused. The bytes are aligned. */
+/* A mask over the bytes whose header and index are sound, or NULL and the counter of what has refused. The bytes are
+ * aligned. */
 static rmask *view(const input *in, rmask_keeper *keeper, int *stage)
 {
     rmask_header header;
@@ -163,7 +178,8 @@ static void try_rows(const rmask *mask, tally *t)
     for (int64_t row = 0; row < rows; row += step) {
         size_t count, num_ranges;
         const rmask_status status = rmask_row_count(mask, (int32_t)row, &count, NULL);
-        expect(status == RMASK_OK || status == RMASK_ERR_FORMAT, "status \"%s\" of row %d", rmask_status_name(status), (int)row);
+        expect(status == RMASK_OK || status == RMASK_ERR_FORMAT, "status \"%s\" of row %d", rmask_status_name(status),
+               (int)row);
         expect(rmask_row_ranges(mask, (int32_t)row, NULL, 0, &num_ranges, NULL) == status, "row %d has two statuses", (int)row);
         t->counts[status ? BAD_ROWS : ROWS]++;
         if (status) expect(!rmask_contains(mask, (int32_t)row, 0), "a cell in a damaged row");
@@ -189,7 +205,8 @@ static void try_mapped(const input *in, rmask_status wanted, tally *t)
         status = rmask_verify(mask, test_error);
         rmask_release(mask);
     }
-    expect(status == wanted, "mapped and verified it is \"%s\", from memory \"%s\"", rmask_status_name(status), rmask_status_name(wanted));
+    expect(status == wanted, "mapped and verified it is \"%s\", from memory \"%s\"", rmask_status_name(status),
+           rmask_status_name(wanted));
 }
 
 static void try_input(const golden *file, const rmask *original, uint64_t number, tally *t)
@@ -307,7 +324,8 @@ static void print_table(const tally *tallies, const tally *sum)
     for (int k = 0; k < NUM_COUNTERS; k++) printf(" %9s", counters[k].title);
     for (size_t i = 0; i <= num_files; i++) {
         printf("\n%-20s", i < num_files ? files[i].name : "all");
-        for (int k = 0; k < NUM_COUNTERS; k++) printf(" %9llu", (unsigned long long)(i < num_files ? &tallies[i] : sum)->counts[k]);
+        for (int k = 0; k < NUM_COUNTERS; k++)
+            printf(" %9llu", (unsigned long long)(i < num_files ? &tallies[i] : sum)->counts[k]);
     }
     printf("\n\n");
     for (int k = 0; k < NUM_COUNTERS; k++) printf("%9s  %s\n", counters[k].title, counters[k].about);
@@ -319,9 +337,11 @@ static bool write_json(const tally *tallies, const tally *sum)
     if (!file) return false;
     fprintf(file, "{\n  \"seed\": %llu,\n  \"files\": [\n", (unsigned long long)options.seed);
     for (size_t i = 0; i <= num_files; i++) {
-        fprintf(file, i < num_files ? "    {\"name\": \"%s\"" : "  \"all\": {\"name\": \"%s\"", i < num_files ? files[i].name : "all");
+        fprintf(file, i < num_files ? "    {\"name\": \"%s\"" : "  \"all\": {\"name\": \"%s\"",
+                i < num_files ? files[i].name : "all");
         for (int k = 0; k < NUM_COUNTERS; k++)
-            fprintf(file, ", \"%s\": %llu", counters[k].key, (unsigned long long)(i < num_files ? &tallies[i] : sum)->counts[k]);
+            fprintf(file, ", \"%s\": %llu", counters[k].key,
+                    (unsigned long long)(i < num_files ? &tallies[i] : sum)->counts[k]);
         fprintf(file, i + 1 < num_files ? "},\n" : i < num_files ? "}\n  ],\n" : "}\n}\n");
     }
     return fclose(file) == 0;
@@ -333,7 +353,8 @@ static int try_one(void)
     tally t = {{0}};
     const char *colon = strchr(options.only, ':');
     for (size_t i = 0; colon && i < num_files; i++) {
-        if (strlen(files[i].name) != (size_t)(colon - options.only) || strncmp(files[i].name, options.only, strlen(files[i].name)) != 0)
+        if (strlen(files[i].name) != (size_t)(colon - options.only) ||
+            strncmp(files[i].name, options.only, strlen(files[i].name)) != 0)
             continue;
         const uint64_t number = strtoull(colon + 1, NULL, 10);
         const input in = make_input(&files[i], number);
@@ -377,7 +398,8 @@ static bool parse_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
     if (!parse_options(argc, argv)) {
-        fprintf(stderr, "usage: fuzz-smoke [--count N] [--seed N] [--jobs N] [--limit SECONDS] [--json FILE] [--only NAME:NUMBER]\n");
+        fprintf(stderr,
+                "usage: fuzz-smoke [--count N] [--seed N] [--jobs N] [--limit SECONDS] [--json FILE] [--only NAME:NUMBER]\n");
         return 2;
     }
     if (access("/dev/shm", W_OK) == 0) (void)setenv("TMPDIR", "/dev/shm", 0); /* many small files */

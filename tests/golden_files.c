@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * golden-files DIR: writes the golden files of format version 1 with their text twins. Nothing calls it: the files in tests/golden stay as
- * they are for as long as version 1 does, whatever the library writes today. It shows where they came from, and makes the file of a
- * feature to come: write to another folder and copy that file. */
+ * golden-files DIR: writes the golden files of format version 1 with their text twins. Nothing calls it: the files in
+ * tests/golden stay as they are for as long as version 1 does, whatever the library writes today. It shows where they came
+ * from, and makes the file of a feature to come: write to another folder and copy that file. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -58,7 +58,8 @@ static const struct {
     {"empty-9x0", "no columns", 9, 0, "none"},
     {"no-cells", "one strip without boundaries", 5, 9, "none"},
     {"structured", "fixed and sliding boundaries", 64, 80, "causal & (sink(4) | window(9))"},
-    {"shared-lists", "strips over slices of the same lists", 60, 70, "columns(1, 4, 9, 16, 25, 36, 49, 64) & causal | window(2)"},
+    {"shared-lists", "strips over slices of the same lists", 60, 70,
+     "columns(1, 4, 9, 16, 25, 36, 49, 64) & causal | window(2)"},
     {"documents", "many strips, fixed boundaries only", 48, 48, "documents(3, 7, 1, 20, 17)"},
     {"dense-directory", "rows with arrays, most of them neighbours", 40, 600, "causal & window(100) | random(0.01, seed=1)"},
     {"bitsets", "rows with bitsets", 12, 203, "random(0.5, seed=2)"},
@@ -128,17 +129,21 @@ static const struct {
     const char *name;
     raw bytes;
 } made_by_hand[] = {
-    {"drawn", {"the one that docs/format.md draws: two strips, an array, a bitset", .rows = 8, .cols = 40,
+    {"drawn",
+     {"the one that docs/format.md draws: two strips, an array, a bitset", .rows = 8, .cols = 40,
       STRIPS({0, 0, 1, 0, 1}, {6, 0, 2, 0, 0}), FIXED(0, 3), SLIDING(1), ROWS_FROM(2), EXCEPTION_ROWS(2), OFFSETS(0, 2, 2, 5),
       UNITS(1, 20, 0x0004, 0x0300, 0x0080)}},
-    {"grown", {"laid out for more columns than there are", .rows = 10, .cols = 40, .container_cols = 90,
-      STRIPS({0, 0, 1, 0, 1}), FIXED(0), SLIDING(1), ROWS_FROM(4), EXCEPTION_ROWS(3), OFFSETS(0, 2, 8, 9),
-      UNITS(3, 39, 0xe7, 5, 0x80, 0, 0, 0, 12)}},
-    {"grown-across", {"laid out for two chunks, with the columns of one", .rows = 10, .cols = 65530, .container_cols = 65600,
+    {"grown",
+     {"laid out for more columns than there are", .rows = 10, .cols = 40, .container_cols = 90, STRIPS({0, 0, 1, 0, 1}),
+      FIXED(0), SLIDING(1), ROWS_FROM(4), EXCEPTION_ROWS(3), OFFSETS(0, 2, 8, 9), UNITS(3, 39, 0xe7, 5, 0x80, 0, 0, 0, 12)}},
+    {"grown-across",
+     {"laid out for two chunks, with the columns of one", .rows = 10, .cols = 65530, .container_cols = 65600,
       STRIPS({0, 0, 1, 0, 1}), FIXED(0), SLIDING(1), ROWS_LISTED(4, 7), EXCEPTION_ROWS(2), OFFSETS(0, 5, 11),
       UNITS(1, 0, 2, 3, 65529, 1, 0, 3, 5, 6, 7)}},
-    {"grown-wide", {"laid out for more columns than there are, in two chunks", .rows = 10, .cols = 65546, .container_cols = 65600,
-      STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(2), OFFSETS(0, 10, 16), UNITS(2, 0, 1, 1, 4, 7, 0x26d, 0, 0, 0, 1, 1, 3, 1, 2, 9)}},
+    {"grown-wide",
+     {"laid out for more columns than there are, in two chunks", .rows = 10, .cols = 65546, .container_cols = 65600,
+      STRIPS({0}), ROWS_FROM(4), EXCEPTION_ROWS(2), OFFSETS(0, 10, 16),
+      UNITS(2, 0, 1, 1, 4, 7, 0x26d, 0, 0, 0, 1, 1, 3, 1, 2, 9)}},
 };
 
 static rmask *take(uint8_t *bytes, size_t num_bytes)
@@ -168,8 +173,13 @@ static void write_by_hand(void)
 /* Too large for a twin: the text is written by hand, too. */
 static void write_last_cells(void)
 {
-    static const raw last = {"exceptions in the last rows and columns of the largest grid", .rows = INT32_MAX, .cols = INT32_MAX,
-                             STRIPS({0}), ROWS_LISTED(0, 2147483646), EXCEPTION_ROWS(2), OFFSETS(0, 4, 11),
+    static const raw last = {"exceptions in the last rows and columns of the largest grid",
+                             .rows = INT32_MAX,
+                             .cols = INT32_MAX,
+                             STRIPS({0}),
+                             ROWS_LISTED(0, 2147483646),
+                             EXCEPTION_ROWS(2),
+                             OFFSETS(0, 4, 11),
                              UNITS(1, 32767, 1, 65534, 2, 0, 1, 32767, 1, 5, 65533)};
     uint8_t bytes[RAW_MAX_BYTES];
     const size_t num_bytes = raw_lay_out(&last, 3, 3, bytes);

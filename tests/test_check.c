@@ -26,10 +26,14 @@ static bool try_as_is(const uint8_t *bytes, size_t num_bytes, bool sealed)
     }
     expect_fails_at(__FILE__, __LINE__, "rmask_from_data", RMASK_ERR_FORMAT, status);
     expect(mask == NULL, "the output of a refusal is not NULL");
+    const char *message = test_error->message;
+    expect(strstr(message, "at byte ") || strstr(message, "not a mask:") || strstr(message, "version") || strstr(message, "features"),
+           "without the offset: %s", message);
     return false;
 }
 
-/* Whether the bytes pass with the right checksums, as an attacker would write them. With those that they have they pass no better. */
+/* Whether the bytes pass with the right checksums, as an attacker would write them. With those that they have they pass no
+ * better. */
 static bool try_bytes(const uint8_t *bytes, size_t num_bytes)
 {
     const bool taken = try_as_is(bytes, num_bytes, true);

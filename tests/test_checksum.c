@@ -33,7 +33,8 @@ static void every_form_is_the_plain_one(void **state)
         const uint32_t before = rmask_checksum(0, bytes + at, first);
         expect(rmask_checksum(before, bytes + at + first, second) == sum, "gone on from %zu bytes", first);
         expect(rmask_checksum_plain(before, bytes + at + first, second) == sum, "gone on from %zu bytes, plain", first);
-        expect(rmask_checksum_join(before, rmask_checksum(0, bytes + at + first, second), second) == sum, "joined at %zu", first);
+        expect(rmask_checksum_join(before, rmask_checksum(0, bytes + at + first, second), second) == sum, "joined at %zu",
+               first);
     }
     free(bytes);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Mapped files whose containers are damaged behind a sound index. Every function that reads rows answers for the bytes as they are, as
- * the naive reader of the format does, or refuses just where a row that it reads makes no sense. rmask_verify notices every damage. */
+ * Mapped files whose containers are damaged behind a sound index. Every function that reads rows answers for the bytes as they
+ * are, as the naive reader of the format does, or refuses just where a row that it reads makes no sense. rmask_verify notices
+ * every damage. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,7 +48,8 @@ static const raw grown[] = {
 
 static uint8_t *victim(int i, rng *random, size_t *num_bytes)
 {
-    static const char *const kinds[] = {"random 1%", "random 50%", "noisy structure", "runs", "ragged window", "changing structure"};
+    static const char *const kinds[] = {"random 1%", "random 50%",    "noisy structure",
+                                        "runs",      "ragged window", "changing structure"};
     enum { NUM_KINDS_HERE = sizeof kinds / sizeof kinds[0] };
     if (i < NUM_KINDS_HERE) {
         twin *t = generate_named(kinds[i], 20, 100, random);
@@ -70,7 +72,8 @@ static size_t containers_at(const uint8_t *bytes)
     memcpy(&header, bytes, sizeof header);
     const size_t listed = header.features & 1 ? header.num_directory_rows : 0;
     const size_t offsets = header.num_directory_rows ? (size_t)header.num_directory_rows + 1 : 0;
-    return RAW_HEADER_BYTES + 20 * (size_t)header.num_strips + 4 * ((size_t)header.num_fixed + header.num_sliding + listed + offsets);
+    return RAW_HEADER_BYTES + 20 * (size_t)header.num_strips +
+           4 * ((size_t)header.num_fixed + header.num_sliding + listed + offsets);
 }
 
 static size_t containers_end(const uint8_t *bytes)
@@ -138,7 +141,8 @@ static void read_row(const reading *r, int32_t row)
     expect(count == num_wanted, "row %d has count %zu, wanted %zu", row, count, num_wanted);
     num_wanted = twin_row_ranges(t, row, wanted);
     expect_status(rmask_row_ranges(r->mask, row, r->cols, room, &count, NULL), sound, "rmask_row_ranges");
-    expect(count == num_wanted && (!count || memcmp(r->cols, wanted, 2 * count * sizeof *wanted) == 0), "other ranges in row %d", row);
+    expect(count == num_wanted && (!count || memcmp(r->cols, wanted, 2 * count * sizeof *wanted) == 0),
+           "other ranges in row %d", row);
     for (int i = 0; i < 40; i++) {
         const int32_t col = (int32_t)rng_below(r->random, t->cols);
         expect(rmask_contains(r->mask, row, col) == twin_at(t, row)[col], "contains(%d, %d)", row, col);
@@ -159,10 +163,12 @@ static void combine_row_pair(const reading *r, int32_t row_a, int32_t row_b)
     }
     const rmask *m = r->mask;
     const size_t room = (size_t)t->cols;
-    expect_status(rmask_row_combine(m, row_a, m, row_b, RMASK_XOR, r->cols, room, &counts[0], NULL), sound, "rmask_row_combine");
+    expect_status(rmask_row_combine(m, row_a, m, row_b, RMASK_XOR, r->cols, room, &counts[0], NULL), sound,
+                  "rmask_row_combine");
     expect_status(rmask_rows_and(m, rows, 2, r->cols, room, &counts[1], NULL), sound, "rmask_rows_and");
     expect_status(rmask_rows_or(m, rows, 2, r->cols, room, &counts[2], NULL), sound, "rmask_rows_or");
-    for (int i = 0; i < 3; i++) expect(counts[i] == wanted[i], "function %d has %zu columns, wanted %zu", i, counts[i], wanted[i]);
+    for (int i = 0; i < 3; i++)
+        expect(counts[i] == wanted[i], "function %d has %zu columns, wanted %zu", i, counts[i], wanted[i]);
 }
 
 /* ---------------------------------------------------------------- functions of many rows */
@@ -194,8 +200,9 @@ static void read_rows(const reading *r, int32_t begin, int32_t end)
     expect(!sound || memcmp(cells, twin_at(t, begin), stride * (size_t)(end - begin)) == 0, "other bytes");
     free(cells);
     if (sound) {
-        expect((uint64_t)indptr[end - begin] == wanted && visited == wanted && field == wanted, "%lld, %llu and %llu cells, wanted %llu",
-               (long long)indptr[end - begin], (unsigned long long)visited, (unsigned long long)field, (unsigned long long)wanted);
+        expect((uint64_t)indptr[end - begin] == wanted && visited == wanted && field == wanted,
+               "%lld, %llu and %llu cells, wanted %llu", (long long)indptr[end - begin], (unsigned long long)visited,
+               (unsigned long long)field, (unsigned long long)wanted);
     }
     free(indptr);
 }
@@ -371,7 +378,8 @@ static void try_damage(const uint8_t *bytes, const uint8_t *whole, size_t num_by
     r.counts_are_right = stats.count == twin_count(n.t) && stats.num_exceptions == n.num_exceptions;
     read_damaged(&r);
     const bool taken = passes(mask, bytes, num_bytes);
-    if (how == UNSEALED) expect(taken == (memcmp(bytes, whole, num_bytes) == 0), "%s though damaged", taken ? "taken" : "refused");
+    if (how == UNSEALED)
+        expect(taken == (memcmp(bytes, whole, num_bytes) == 0), "%s though damaged", taken ? "taken" : "refused");
     if (how == REPAIRED) expect(taken == n.all_sound, "%s with right counts", taken ? "taken" : "refused");
     expect(!taken || n.all_sound, "taken with rows that make no sense");
     tally[how][taken]++;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Files of every feature of format version 1, written once: they open for ever, in every way, and hold the cells that their texts say. */
+ * Files of every feature of format version 1, written once: they open for ever, in every way, and hold the cells that their
+ * texts say. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * kill -9 at random moments of saving: whatever the moment, the path has one whole mask of the two that are saved over each other. */
+ * kill -9 at random moments of saving: whatever the moment, the path has one whole mask of the two that are saved over each
+ * other. */
 #define _DEFAULT_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -42,7 +43,8 @@ static int remove_leftovers(const char *name)
     for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
         if (entry->d_name[0] == '.' || strcmp(entry->d_name, name) == 0) continue;
         const char *ending = strrchr(entry->d_name, '.');
-        expect(strncmp(entry->d_name, name, strlen(name)) == 0 && ending && strcmp(ending, ".tmp") == 0, "who has left %s?", entry->d_name);
+        expect(strncmp(entry->d_name, name, strlen(name)) == 0 && ending && strcmp(ending, ".tmp") == 0, "who has left %s?",
+               entry->d_name);
         expect(unlink(in_folder(entry->d_name)) == 0, "unlink: %s", strerror(errno));
         count++;
     }
@@ -117,11 +119,13 @@ static void killed_while_saving(void **state)
         before = now;
         num_saves += begun;
     }
-    printf("%d kills in %llu saves of %zu bytes, %d of them during a save (%lld us each): the old mask was there %d times, the new one %d\n"
+    printf("%d kills in %llu saves of %zu bytes, %d of them during a save (%lld us each): the old mask was there %d times, the "
+           "new one %d\n"
            "times; found: %d and %d; %d temporary files were left\n",
-           num_kills, (unsigned long long)num_saves, num_bytes, num_during, (long long)(nanoseconds / 1000), num_old, num_new, found[0],
-           found[1], num_left);
-    expect(num_during > num_kills / 2 && num_left > 0 && found[0] > 0 && found[1] > 0, "the kills do not land where they should");
+           num_kills, (unsigned long long)num_saves, num_bytes, num_during, (long long)(nanoseconds / 1000), num_old, num_new,
+           found[0], found[1], num_left);
+    expect(num_during > num_kills / 2 && num_left > 0 && found[0] > 0 && found[1] > 0,
+           "the kills do not land where they should");
     (void)munmap(p, sizeof *p);
     rmask_release(masks[0]), rmask_release(masks[1]);
 }

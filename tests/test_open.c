@@ -83,7 +83,8 @@ static void opened_masks_outlive_their_files(void **state)
 {
     (void)state;
     rng random = rng_here();
-    twin *first = generate_named("noisy structure", 300, 400, &random), *second = generate_named("random 20%", 300, 400, &random);
+    twin *first = generate_named("noisy structure", 300, 400, &random),
+         *second = generate_named("random 20%", 300, 400, &random);
     rmask *a = saved_and_opened(first, NULL), *b = saved_and_opened(second, NULL);
     expect(unlink(in_folder("mask.rmask")) == 0, "unlink: %s", strerror(errno));
     expect_ok(rmask_verify(a, test_error));
@@ -279,8 +280,13 @@ static void files_that_change_size_are_refused(void **state)
 static void claims_cost_nothing(void **state)
 {
     (void)state;
-    const raw_header header = {.magic = "\x93RMASK\r\n", .version = 1, .rows = INT32_MAX, .cols = INT32_MAX, .num_strips = INT32_MAX,
-                               .container_cols = INT32_MAX, .num_bytes = 128 + 20 * (uint64_t)INT32_MAX + 4};
+    const raw_header header = {.magic = "\x93RMASK\r\n",
+                               .version = 1,
+                               .rows = INT32_MAX,
+                               .cols = INT32_MAX,
+                               .num_strips = INT32_MAX,
+                               .container_cols = INT32_MAX,
+                               .num_bytes = 128 + 20 * (uint64_t)INT32_MAX + 4};
     uint8_t bytes[RAW_HEADER_BYTES];
     memcpy(bytes, &header, sizeof header);
     seal(bytes, sizeof bytes);
@@ -290,7 +296,8 @@ static void claims_cost_nothing(void **state)
             hook h = {0};
             const rmask_allocator allocator = hook_allocator(&h);
             rmask *out;
-            expect_makes_nothing(RMASK_ERR_FORMAT, out, (way ? rmask_open : rmask_load)(in_folder("claim"), &allocator, &out, test_error));
+            expect_makes_nothing(RMASK_ERR_FORMAT, out,
+                                 (way ? rmask_open : rmask_load)(in_folder("claim"), &allocator, &out, test_error));
             check_hook_empty(&h);
             expect(h.most_bytes < 2000000, "%zu bytes for a file of %zu", h.most_bytes, length);
         }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Masks through callbacks: in pieces, several behind each other, with errors, cut off, and with claims that the bytes do not keep. */
+ * Masks through callbacks: in pieces, several behind each other, with errors, cut off, and with claims that the bytes do not
+ * keep. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,7 +173,8 @@ static void claims_cost_nothing(void **state)
 {
     (void)state;
     enum { FEW = 300 };
-    raw_header header = {.magic = "\x93RMASK\r\n", .version = 1, .rows = INT32_MAX, .cols = INT32_MAX, .container_cols = INT32_MAX};
+    raw_header header = {
+        .magic = "\x93RMASK\r\n", .version = 1, .rows = INT32_MAX, .cols = INT32_MAX, .container_cols = INT32_MAX};
     uint8_t bytes[FEW] = {0};
     for (int i = 0; i < 6; i++) {
         raw_header claim = header;

@@ -127,40 +127,42 @@ RMASK_API void rmask_get_stats(const rmask *mask, rmask_stats *stats);
 
 /* ---------------------------------------------------------------- memory, files, streams
  *
- * A mask in memory, in a file and on the wire is one flat buffer: contiguous, relocatable, little-endian, without pointers, with
- * checksums. docs/format.md draws it byte by byte. Bytes may come from anywhere: what is wrong is RMASK_ERR_FORMAT, and the message
- * names the offset. */
+ * A mask in memory, in a file and on the wire is one flat buffer: contiguous, relocatable, little-endian, without pointers,
+ * with checksums. docs/format.md draws it byte by byte. Bytes may come from anywhere: what is wrong is RMASK_ERR_FORMAT, and
+ * the message names the offset. */
 
-/* The mask's flat buffer, 8-byte aligned. It lives as long as the mask. The first call writes the checksums: time linear in the bytes.
- * Only for a mask out of rmask_grower_mask it allocates, and may return NULL with *num_bytes 0 for lack of memory. */
+/* The mask's flat buffer, 8-byte aligned. It lives as long as the mask. The first call writes the checksums: time linear in the
+ * bytes. Only for a mask out of rmask_grower_mask it allocates, and may return NULL with *num_bytes 0 for lack of memory. */
 RMASK_API const void *rmask_data(const rmask *mask, size_t *num_bytes);
 
-/* Makes a mask from a copy of a flat buffer. Everything in it is checked first, as rmask_verify does. `data` need not be aligned. */
+/* Makes a mask from a copy of a flat buffer. Everything in it is checked first, as rmask_verify does. `data` need not be
+ * aligned. */
 RMASK_API rmask_status rmask_from_data(const void *data, size_t num_bytes, const rmask_allocator *allocator, rmask **out,
                                        rmask_error *error);
 
 /* Writes the flat buffer to a file. The file appears whole or not at all: the bytes go to a temporary file beside it, which is
- * flushed to the disk and renamed over `path`. Killed at any moment, the old file or the new one is there; a temporary file named after
- * `path`, ending in .tmp, may be left. A symbolic link is replaced itself; a pipe or a device is refused: see rmask_write. */
+ * flushed to the disk and renamed over `path`. Killed at any moment, the old file or the new one is there; a temporary file
+ * named after `path`, ending in .tmp, may be left. A symbolic link is replaced itself; a pipe or a device is refused: see
+ * rmask_write. */
 RMASK_API rmask_status rmask_save(const rmask *mask, const char *path, rmask_error *error);
 
 /* Reads a file, or a pipe up to its end, into memory and checks everything. */
 RMASK_API rmask_status rmask_load(const char *path, const rmask_allocator *allocator, rmask **out, rmask_error *error);
 
-/* Maps a file. Header, strips, boundaries and directory are checked, with their checksums; the exceptions stay on the disk until they are
- * read, so the time does not depend on them. Whoever reads rows of such a mask checks the containers of those rows
- * first and fails with RMASK_ERR_FORMAT where they make no sense: damage cannot crash the reader. A damage that still makes sense
- * is noticed by rmask_verify only, which also makes later reads as fast as with any other mask. The file may be
- * replaced (as rmask_save does), but must not be cut off or overwritten in place while a mask lies in it: the system then kills the
- * reader. Where others may do that, use rmask_load. */
+/* Maps a file. Header, strips, boundaries and directory are checked, with their checksums; the exceptions stay on the disk
+ * until they are read, so the time does not depend on them. Whoever reads rows of such a mask checks the containers of those
+ * rows first and fails with RMASK_ERR_FORMAT where they make no sense: damage cannot crash the reader. A damage that still
+ * makes sense is noticed by rmask_verify only, which also makes later reads as fast as with any other mask. The file may be
+ * replaced (as rmask_save does), but must not be cut off or overwritten in place while a mask lies in it: the system then kills
+ * the reader. Where others may do that, use rmask_load. */
 RMASK_API rmask_status rmask_open(const char *path, const rmask_allocator *allocator, rmask **out, rmask_error *error);
 
-/* Checks everything about a mask: checksums, order, counts. Time linear in the bytes plus the boundaries of all strips together, which are
- * at most 2^32. Of use after rmask_open; the functions that copy have done it. */
+/* Checks everything about a mask: checksums, order, counts. Time linear in the bytes plus the boundaries of all strips
+ * together, which are at most 2^32. Of use after rmask_open; the functions that copy have done it. */
 RMASK_API rmask_status rmask_verify(const rmask *mask, rmask_error *error);
 
-/* Reads up to `num_bytes` (at least 1) into `buffer`. *num_read gets their number, 0 at the end. Returns 0, or an errno, which ends the
- * reading: repeating what a signal interrupted is the reader's own. */
+/* Reads up to `num_bytes` (at least 1) into `buffer`. *num_read gets their number, 0 at the end. Returns 0, or an errno, which
+ * ends the reading: repeating what a signal interrupted is the reader's own. */
 typedef int (*rmask_reader)(void *context, void *buffer, size_t num_bytes, size_t *num_read);
 
 /* Writes all `num_bytes`. Returns 0, or an errno. */

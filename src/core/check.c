@@ -28,7 +28,8 @@ rmask_status rmask_peek_header(const void *data, size_t num_bytes, rmask_header 
         return rmask_fail(error, RMASK_ERR_FORMAT, "the mask uses features 0x%x that this library does not know",
                           (unsigned)(header->features & ~RMASK_FEATURES_KNOWN));
     const size_t summed = offsetof(rmask_header, header_checksum);
-    if (rmask_checksum(0, data, summed) != header->header_checksum) return fail_at(error, summed, "a wrong checksum of the header");
+    if (rmask_checksum(0, data, summed) != header->header_checksum)
+        return fail_at(error, summed, "a wrong checksum of the header");
     if (header->rows > RMASK_MAX_SIDE) return fail_at(error, offsetof(rmask_header, rows), "too many rows");
     if (header->cols > RMASK_MAX_SIDE) return fail_at(error, offsetof(rmask_header, cols), "too many columns");
     if (header->container_cols > RMASK_MAX_SIDE || header->container_cols < header->cols)
@@ -36,13 +37,16 @@ rmask_status rmask_peek_header(const void *data, size_t num_bytes, rmask_header 
     if (header->reserved_a || memcmp(header->reserved, zero.reserved, sizeof zero.reserved) != 0)
         return fail_at(error, offsetof(rmask_header, reserved_a), "reserved bytes that are not 0");
     if (header->num_bytes != rmask_layout_of(header).end)
-        return rmask_fail(error, RMASK_ERR_FORMAT, "not a valid mask: it announces %llu bytes at byte %zu, and its sections take %llu",
+        return rmask_fail(error, RMASK_ERR_FORMAT,
+                          "not a valid mask: it announces %llu bytes at byte %zu, and its sections take %llu",
                           (unsigned long long)header->num_bytes, offsetof(rmask_header, num_bytes),
                           (unsigned long long)rmask_layout_of(header).end);
     if ((header->num_strips == 0) != (header->rows == 0) || header->num_strips > header->rows)
         return fail_at(error, offsetof(rmask_header, num_strips), "a number of strips that does not fit the rows");
-    if (header->count > (uint64_t)header->rows * header->cols) return fail_at(error, offsetof(rmask_header, count), "more cells than the grid has");
-    if (header->num_exceptions < header->num_exception_rows || header->num_exceptions > (uint64_t)header->num_container_units * 16)
+    if (header->count > (uint64_t)header->rows * header->cols)
+        return fail_at(error, offsetof(rmask_header, count), "more cells than the grid has");
+    if (header->num_exceptions < header->num_exception_rows ||
+        header->num_exceptions > (uint64_t)header->num_container_units * 16)
         return fail_at(error, offsetof(rmask_header, num_exceptions), "an impossible number of exceptions");
     return RMASK_OK;
 }
@@ -66,14 +70,16 @@ static uint32_t *list_begins(const rmask_allocator *allocator, const int32_t *po
     return begins;
 }
 
-static bool is_list(const uint32_t *begins, const int32_t *pool, uint32_t num_pool, uint32_t begin, uint32_t n, int64_t min, int64_t max)
+static bool is_list(const uint32_t *begins, const int32_t *pool, uint32_t num_pool, uint32_t begin, uint32_t n, int64_t min,
+                    int64_t max)
 {
     if (n == 0) return begin == 0;
     if (begin >= num_pool || n > num_pool - begin) return false;
     return begins[begin + n - 1] <= begin && pool[begin] >= min && pool[begin + n - 1] <= max;
 }
 
-static rmask_status check_strips(const rmask *mask, const uint32_t *fixed_begins, const uint32_t *sliding_begins, rmask_error *error)
+static rmask_status check_strips(const rmask *mask, const uint32_t *fixed_begins, const uint32_t *sliding_begins,
+                                 rmask_error *error)
 {
     const rmask_header *header = mask->header;
     uint64_t sum = 0;
@@ -140,7 +146,8 @@ static rmask_status check_directory(const rmask *mask, rmask_error *error)
         num_rows += offsets[i + 1] > offsets[i];
     }
     for (uint32_t i = 0; num_falling && i < n; i++)
-        if (offsets[i + 1] < offsets[i]) return fail_at(error, at.directory_offsets + i * sizeof(uint32_t), "offsets out of order");
+        if (offsets[i + 1] < offsets[i])
+            return fail_at(error, at.directory_offsets + i * sizeof(uint32_t), "offsets out of order");
     if (offsets[0] != 0 || offsets[n] != header->num_container_units)
         return fail_at(error, at.directory_offsets, "offsets that do not cover the containers");
     if (num_rows != header->num_exception_rows)
@@ -152,7 +159,8 @@ static rmask_status check_directory(const rmask *mask, rmask_error *error)
 static const char *container_fault(const uint16_t *units, uint32_t n, const rmask *mask, int32_t chunk)
 {
     if ((int64_t)chunk * RMASK_CHUNK_COLS >= mask->cols) return "a chunk beyond the columns";
-    const uint32_t bitset_units = rmask_bitset_units(mask->container_cols, chunk), width = (uint32_t)rmask_chunk_width(mask->cols, chunk);
+    const uint32_t bitset_units = rmask_bitset_units(mask->container_cols, chunk),
+                   width = (uint32_t)rmask_chunk_width(mask->cols, chunk);
     if (n == 0 || n > bitset_units) return "a container of impossible length";
     if (n == bitset_units) {
         uint32_t beyond = width % 16 ? units[width / 16] >> width % 16 : 0;
@@ -197,12 +205,14 @@ static rmask_status check_counts(const rmask *mask, rmask_error *error)
     uint64_t count = 0, num_exceptions = 0;
     for (uint32_t i = 0; i < mask->header->num_strips; i++) {
         const rmask_strip *strip = &mask->strips[i];
-        count += rmask_strip_count(rmask_boundaries_of(mask, strip), strip->row_begin, rmask_strip_end(mask, strip), mask->cols);
+        count +=
+            rmask_strip_count(rmask_boundaries_of(mask, strip), strip->row_begin, rmask_strip_end(mask, strip), mask->cols);
     }
     rmask_exception_walk walk = rmask_walk_exceptions(mask, 0);
     for (int32_t row; (row = rmask_walk_row(&walk)) < mask->rows;) {
         rmask_row_containers containers = rmask_walk_take(&walk);
-        count -= 2 * rmask_exceptions_inside(rmask_boundaries_of(mask, rmask_strip_of(mask, row)), row, containers, 0, mask->cols);
+        count -=
+            2 * rmask_exceptions_inside(rmask_boundaries_of(mask, rmask_strip_of(mask, row)), row, containers, 0, mask->cols);
         for (rmask_container container; rmask_next_container(&containers, &container);)
             num_exceptions += rmask_container_count(&container);
     }
@@ -219,7 +229,8 @@ rmask_status rmask_check_index(const rmask *mask, rmask_error *error)
 {
     const rmask_layout at = rmask_layout_of(mask->header);
     const uint8_t *data = atomic_load_explicit(&mask->data, memory_order_acquire);
-    if (rmask_checksum(0, data + at.strips, (size_t)(at.containers - at.strips)) != ((const rmask_header *)(const void *)data)->index_checksum)
+    if (rmask_checksum(0, data + at.strips, (size_t)(at.containers - at.strips)) !=
+        ((const rmask_header *)(const void *)data)->index_checksum)
         return fail_at(error, offsetof(rmask_header, index_checksum), "a wrong checksum of strips, boundaries and directory");
     RMASK_TRY(check_lists(mask, error));
     return check_directory(mask, error);
@@ -235,7 +246,8 @@ rmask_status rmask_check_rows(const rmask *mask, int32_t row_begin, int32_t row_
 {
     const uint32_t end = rmask_directory_find(mask, row_end);
     for (uint32_t i = rmask_directory_find(mask, row_begin); i < end; i++) RMASK_TRY(rmask_check_entry(mask, i, error));
-    if (row_begin == 0 && row_end == mask->rows) atomic_store_explicit(&((rmask *)(uintptr_t)mask)->trusted, true, memory_order_relaxed);
+    if (row_begin == 0 && row_end == mask->rows)
+        atomic_store_explicit(&((rmask *)(uintptr_t)mask)->trusted, true, memory_order_relaxed);
     return RMASK_OK;
 }
 
@@ -243,7 +255,8 @@ rmask_status rmask_check_contents(const rmask *mask, rmask_error *error)
 {
     const rmask_layout at = rmask_layout_of(mask->header);
     const uint8_t *data = atomic_load_explicit(&mask->data, memory_order_acquire);
-    if (rmask_checksum(0, data + at.containers, (size_t)(at.end - at.containers)) != ((const rmask_header *)(const void *)data)->container_checksum)
+    if (rmask_checksum(0, data + at.containers, (size_t)(at.end - at.containers)) !=
+        ((const rmask_header *)(const void *)data)->container_checksum)
         return fail_at(error, offsetof(rmask_header, container_checksum), "a wrong checksum of the containers");
     for (uint64_t i = at.containers + (uint64_t)mask->header->num_container_units * sizeof(uint16_t); i < at.end; i++)
         if (data[i]) return fail_at(error, i, "padding that is not 0");

@@ -16,12 +16,14 @@ static uint32_t shift_out_byte(uint32_t crc)
     return crc;
 }
 
-/* table[k][b] is what byte b does when k more bytes follow it: eight bytes at a time (Kounavis and Berry, 2005, "slicing by 8"). */
+/* table[k][b] is what byte b does when k more bytes follow it: eight bytes at a time (Kounavis and Berry, 2005, "slicing by
+ * 8"). */
 static void make_table(uint32_t table[SLICES][256])
 {
     for (uint32_t byte = 0; byte < 256; byte++) table[0][byte] = shift_out_byte(byte);
     for (int k = 1; k < SLICES; k++)
-        for (uint32_t byte = 0; byte < 256; byte++) table[k][byte] = table[k - 1][byte] >> 8 ^ table[0][table[k - 1][byte] & 255];
+        for (uint32_t byte = 0; byte < 256; byte++)
+            table[k][byte] = table[k - 1][byte] >> 8 ^ table[0][table[k - 1][byte] & 255];
 }
 
 uint32_t rmask_checksum_plain(uint32_t before, const void *data, size_t num_bytes)
@@ -43,8 +45,8 @@ uint32_t rmask_checksum_plain(uint32_t before, const void *data, size_t num_byte
     return ~crc;
 }
 
-/* The product of two polynomials modulo that of the checksum. The highest bit is the coefficient of 1, as in the checksum. Without
- * a branch on the data. */
+/* The product of two polynomials modulo that of the checksum. The highest bit is the coefficient of 1, as in the checksum.
+ * Without a branch on the data. */
 static uint32_t multiply(uint32_t a, uint32_t b)
 {
     uint32_t product = 0;

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The checksum of `num_bytes`; with the checksum of the bytes before them as `before`, that of both. `before` is 0 at the start. */
+/* The checksum of `num_bytes`; with the checksum of the bytes before them as `before`, that of both. `before` is 0 at the
+ * start. */
 uint32_t rmask_checksum(uint32_t before, const void *data, size_t num_bytes);
 
 /* The checksum of two stretches, one behind the other, from theirs and the length of the second. Takes about a microsecond. */

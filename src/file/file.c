@@ -38,7 +38,8 @@ static rmask_status check_filled(rmask *mask, rmask **out, rmask_error *error)
     return status;
 }
 
-rmask_status rmask_from_data(const void *data, size_t num_bytes, const rmask_allocator *allocator, rmask **out, rmask_error *error)
+rmask_status rmask_from_data(const void *data, size_t num_bytes, const rmask_allocator *allocator, rmask **out,
+                             rmask_error *error)
 {
     *out = NULL;
     rmask_header header;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The flat buffer of a mask, byte by byte. docs/format.md draws it. Little-endian throughout; the sections follow the header in the
- * order below without gaps, and zero bytes pad the end to a multiple of 8.
+ * The flat buffer of a mask, byte by byte. docs/format.md draws it. Little-endian throughout; the sections follow the header in
+ * the order below without gaps, and zero bytes pad the end to a multiple of 8.
  *
  *     header             rmask_header                                  128 bytes
  *     strips             rmask_strip      x num_strips                 20 bytes each
@@ -9,7 +9,7 @@
  *     directory rows     uint32           x num_directory_rows         only with RMASK_FEATURE_SPARSE_DIRECTORY
  *     directory offsets  uint32           x num_directory_rows + 1     only when num_directory_rows > 0
  *     containers         uint16           x num_container_units
- */
+ * */
 #ifndef ROARMASK_FILE_FORMAT_H
 #define ROARMASK_FILE_FORMAT_H
 
@@ -51,10 +51,12 @@ typedef struct rmask_header {
     uint64_t reserved[4];        /* zero */
 } rmask_header;
 
-/* The sum of all strips' list lengths. Strips may share lists, so this, and not the bytes, bounds the time to count the cells. */
+/* The sum of all strips' list lengths. Strips may share lists, so this, and not the bytes, bounds the time to count the
+ * cells. */
 #define RMASK_MAX_STRIP_BOUNDARIES (UINT64_C(1) << 32)
 
-#define RMASK_AT(type, field, offset) static_assert(offsetof(type, field) == (offset), #field " is not where docs/format.md has it")
+#define RMASK_AT(type, field, offset) \
+    static_assert(offsetof(type, field) == (offset), #field " is not where docs/format.md has it")
 RMASK_AT(rmask_header, version, 8);
 RMASK_AT(rmask_header, features, 12);
 RMASK_AT(rmask_header, rows, 16);

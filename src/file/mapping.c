@@ -64,6 +64,6 @@ rmask_status rmask_mapping_settled(rmask_mapping *mapping, rmask_error *error)
     close(mapping->file);
     mapping->file = -1;
     if (same) return RMASK_OK;
-    return rmask_fail(error, RMASK_ERR_FORMAT, "the file is being written to: it had %zu bytes and now has %lld", mapping->num_bytes,
-                      (long long)facts.st_size);
+    return rmask_fail(error, RMASK_ERR_FORMAT, "the file is being written to: it had %zu bytes and now has %lld",
+                      mapping->num_bytes, (long long)facts.st_size);
 }

@@ -16,8 +16,8 @@ typedef struct rmask_mapping {
 /* Maps a regular file for reading. The caller gets one reference to the keeper. */
 rmask_status rmask_map_file(const char *path, const rmask_allocator *allocator, rmask_mapping **out, rmask_error *error);
 
-/* Called once, when everything that is read at opening has been read. Fails when the file by now has another size than what was mapped:
- * somebody is writing to it. Closes the file; the mapping stays. */
+/* Called once, when everything that is read at opening has been read. Fails when the file by now has another size than what was
+ * mapped: somebody is writing to it. Closes the file; the mapping stays. */
 rmask_status rmask_mapping_settled(rmask_mapping *mapping, rmask_error *error);
 
 #endif

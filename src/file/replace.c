@@ -43,7 +43,8 @@ static int open_beside(const char *path, char *temporary, size_t size)
     return -1;
 }
 
-/* Makes the new name of a file last through a crash. Some file systems cannot flush a directory; the file itself is safe by then. */
+/* Makes the new name of a file last through a crash. Some file systems cannot flush a directory; the file itself is safe by
+ * then. */
 static void flush_directory(const char *path)
 {
     char directory[4096] = ".";
@@ -64,7 +65,8 @@ rmask_status rmask_replace_file(const char *path, const rmask_bytes *parts, size
 {
     struct stat facts;
     if (stat(path, &facts) == 0 && !S_ISREG(facts.st_mode) && !S_ISDIR(facts.st_mode))
-        return rmask_fail(error, RMASK_ERR_IO, "cannot replace %.120s: it is not a regular file; write to it as a stream instead", path);
+        return rmask_fail(error, RMASK_ERR_IO,
+                          "cannot replace %.120s: it is not a regular file; write to it as a stream instead", path);
     char temporary[4096];
     const int file = open_beside(path, temporary, sizeof temporary);
     if (file < 0) return rmask_fail_io(error, "write", path, errno);

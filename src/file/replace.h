@@ -11,9 +11,9 @@ typedef struct rmask_bytes {
     size_t num_bytes;
 } rmask_bytes;
 
-/* Writes the parts, one behind the other, to a temporary file beside `path`, flushes it to the disk and renames it over `path`. Killed
- * at any moment, the old file or the new one is there; the temporary one may be left behind. A symbolic link is replaced itself; a pipe or
- * a device is refused. */
+/* Writes the parts, one behind the other, to a temporary file beside `path`, flushes it to the disk and renames it over `path`.
+ * Killed at any moment, the old file or the new one is there; the temporary one may be left behind. A symbolic link is replaced
+ * itself; a pipe or a device is refused. */
 rmask_status rmask_replace_file(const char *path, const rmask_bytes *parts, size_t num_parts, rmask_error *error);
 
 /* RMASK_ERR_IO with "cannot <verb> <path>: <what errno `reason` means>". */

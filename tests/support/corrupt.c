@@ -9,9 +9,9 @@ static size_t any(rng *random, size_t limit) { return (size_t)rng_below(random, 
 /* Numbers at which fields overflow, meet their limits, or are nearly right. */
 static uint32_t odd_number(uint32_t number, rng *random)
 {
-    static const uint32_t odd[] = {0,      1,       2,          3,          16,         64,         127,        128,       255,        256,
-                                   0x7fff, 0x8000,  0xfffe,     0xffff,     0x10000,    0x10001,    0x33333333, 0x3fffffff, 0x7ffffffe, 0x7fffffff,
-                                   0x80000000, 0xfffffffe, 0xffffffff};
+    static const uint32_t odd[] = {0,          1,          2,          3,          16,         64,         127,       128,
+                                   255,        256,        0x7fff,     0x8000,     0xfffe,     0xffff,     0x10000,   0x10001,
+                                   0x33333333, 0x3fffffff, 0x7ffffffe, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
     switch (rng_below(random, 5)) {
     case 0: return number + 1;
     case 1: return number - 1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A folder of the test's own, made before it and removed after it: cmocka_unit_test_setup_teardown(test, make_folder, remove_folder). */
+ * A folder of the test's own, made before it and removed after it: cmocka_unit_test_setup_teardown(test, make_folder,
+ * remove_folder). */
 #ifndef ROARMASK_TESTS_FOLDER_H
 #define ROARMASK_TESTS_FOLDER_H
 

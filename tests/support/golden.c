@@ -61,8 +61,8 @@ void golden_made_of(const rmask *mask, char line[GOLDEN_LINE])
     snprintf(line, GOLDEN_LINE,
              "made of strips=%u fixed=%u sliding=%u directory=%s:%u exceptions=%llu arrays=%llu bitsets=%llu container_cols=%u",
              header.num_strips, header.num_fixed, header.num_sliding, directory, header.num_directory_rows,
-             (unsigned long long)stats.num_exceptions, (unsigned long long)stats.num_arrays, (unsigned long long)stats.num_bitsets,
-             header.container_cols);
+             (unsigned long long)stats.num_exceptions, (unsigned long long)stats.num_arrays,
+             (unsigned long long)stats.num_bitsets, header.container_cols);
 }
 
 /* ---------------------------------------------------------------- cells */
@@ -78,7 +78,8 @@ static uint64_t check_row_text(const rmask *mask, int32_t row, const char *colum
     for (char *end; *columns && *columns != '\n'; columns = end, i++) {
         const long first = strtol(columns, &end, 10), last = *end == '-' ? strtol(end + 1, &end, 10) : first;
         expect(end > columns, "no columns: %s", columns);
-        expect(i < num_ranges && ranges[2 * i] == first && ranges[2 * i + 1] - 1 == last, "row %d is without %ld-%ld", row, first, last);
+        expect(i < num_ranges && ranges[2 * i] == first && ranges[2 * i + 1] - 1 == last, "row %d is without %ld-%ld", row,
+               first, last);
         count += (uint64_t)(last - first + 1);
     }
     expect(i == num_ranges, "row %d has more than its %zu ranges", row, i);
@@ -129,6 +130,6 @@ void golden_check(const rmask *mask, const char *name)
     }
     fclose(text);
     expect(num_facts == 2, "%s: a text without grid or sections", name);
-    expect(by_formula || count == rmask_count(mask), "%s has %llu cells, its rows %llu", name, (unsigned long long)rmask_count(mask),
-           (unsigned long long)count);
+    expect(by_formula || count == rmask_count(mask), "%s has %llu cells, its rows %llu", name,
+           (unsigned long long)rmask_count(mask), (unsigned long long)count);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The naive reader of flat buffers: docs/format.md in the plainest words, cell by cell and without the library. Of a buffer with a sound
- * header and index it also says which rows have sound containers. */
+ * The naive reader of flat buffers: docs/format.md in the plainest words, cell by cell and without the library. Of a buffer
+ * with a sound header and index it also says which rows have sound containers. */
 #ifndef ROARMASK_TESTS_NAIVE_H
 #define ROARMASK_TESTS_NAIVE_H
 

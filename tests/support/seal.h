@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The checksums of flat buffers, written as docs/format.md says and without the library: so a test can change bytes and still get past them to the checks behind. */
+ * The checksums of flat buffers, written as docs/format.md says and without the library: so a test can change bytes and still
+ * get past them to the checks behind. */
 #ifndef ROARMASK_TESTS_SEAL_H
 #define ROARMASK_TESTS_SEAL_H
 
