@@ -12,10 +12,10 @@ configure = cmake --preset $(1) --log-level=NOTICE >/dev/null
 ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
 
 # What is measured and installed is the release build, whatever PRESET says.
-bench install: override PRESET = release
+bench install pictures: override PRESET = release
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build bench test check-sanitizers fuzz fuzz-keep fuzz-smoke test-install test-arm install format clean
+.PHONY: help setup build bench test check-sanitizers fuzz fuzz-keep fuzz-smoke test-install test-arm install pictures format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -80,6 +80,9 @@ install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	cmake --install build --prefix $(PREFIX)
 	@# Only now does the loader know the new library.
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+
+pictures: build ## draw the pictures of the documentation again, in docs/pictures
+	scripts/pictures.sh build/roarmask
 
 format: ## clang-format every source file
 	@scripts/setup.sh format

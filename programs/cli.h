@@ -116,6 +116,9 @@ void cli_finish(cli_file *file);
 /* Removes the temporary file; for those who die next. */
 void cli_abandon(cli_file *file);
 
+/* Writes a whole file to `path`, as cli_save does. */
+void cli_write(const char *path, const void *data, size_t num_bytes);
+
 /* Writes `json` to `path` as cli_save does, and releases it. NULL is out of memory, as jansson's constructors have it. */
 void cli_write_json(json_t *json, const char *path);
 

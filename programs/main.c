@@ -20,7 +20,7 @@ static const struct command {
     {"row", row_main, "the columns of one row"},
     {"op", op_main, "and, or, xor, andnot, not of masks"},
     {"convert", convert_main, "between .rmask, Roaring, NumPy, SciPy and Matrix Market files"},
-    {"show", show_main, "a picture of a mask in the terminal"},
+    {"show", show_main, "a picture of a mask, in the terminal or as PNG and SVG"},
     {"atlas", atlas_main, "the masks of a whole model in one file"},
     {"bench", bench_main, "measure this and other ways to hold a mask"},
 };

@@ -165,8 +165,7 @@ void cli_finish(cli_file *file)
     free(file->part);
 }
 
-/* Writes a whole file. */
-static void write_all(const char *path, const void *data, size_t num_bytes)
+void cli_write(const char *path, const void *data, size_t num_bytes)
 {
     cli_file file = cli_create(path);
     int reason = cli_put(&file, data, num_bytes);
@@ -188,7 +187,7 @@ void cli_save_bytes(const void *data, size_t num_bytes, const char *path,
 {
     rmask_error error;
     if (is_stream(path))
-        write_all(path, data, num_bytes);
+        cli_write(path, data, num_bytes);
     else
         cli_check(save(context, path, &error), &error, NULL);
 }
@@ -209,7 +208,7 @@ void cli_write_json(json_t *json, const char *path)
         cli_die(CLI_FAILED, "out of memory for the JSON output");
     size_t length = strlen(text);
     text[length] = '\n'; /* in place of the NUL, which a file does not need */
-    write_all(path, text, length + 1);
+    cli_write(path, text, length + 1);
     free(text);
     json_decref(json);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * roarmask show: a picture of a mask in the terminal. A character is a field of cells, or one cell where the grid is small
- * enough; the denser the field, the darker the character. */
+ * roarmask show: a picture of a mask, in the terminal or as a file. A character, or a pixel, is a field of cells, or one cell where
+ * the grid is small enough; the denser the field, the darker it is. */
 #define _XOPEN_SOURCE 700
 #include "cli.h"
+#include "density.h"
 
 #include <inttypes.h>
 #include <langinfo.h>
@@ -17,33 +18,20 @@ enum { MIN_WIDTH = 24, MIN_HEIGHT = 8, MAX_SIDE = 1000, TEXT_WIDTH = 76 };
 
 struct show_args {
     cli_grid grid;
-    int width; /* of the window in characters; 0: ask the terminal */
-    int height;
-    const char *row_range;
-    const char *col_range;
+    struct picture_args picture;
     bool ascii;
 };
 
-enum { KEY_WIDTH = 0x100, KEY_HEIGHT, KEY_ROW_RANGE, KEY_COL_RANGE, KEY_ASCII };
+enum { KEY_ASCII = 0x100 };
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     struct show_args *args = state->input;
+    (void)argument;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &args->grid;
-        return 0;
-    case KEY_WIDTH:
-        args->width = (int)cli_integer("--width", argument, MIN_WIDTH, MAX_SIDE);
-        return 0;
-    case KEY_HEIGHT:
-        args->height = (int)cli_integer("--height", argument, MIN_HEIGHT, MAX_SIDE);
-        return 0;
-    case KEY_ROW_RANGE:
-        args->row_range = argument;
-        return 0;
-    case KEY_COL_RANGE:
-        args->col_range = argument;
+        state->child_inputs[0] = &args->picture;
+        state->child_inputs[1] = &args->grid;
         return 0;
     case KEY_ASCII:
         args->ascii = true;
@@ -54,18 +42,15 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp show_argp = {
-    .options = (const struct argp_option[]){{"row-range", KEY_ROW_RANGE, "A:B", 0, "only the rows A to B - 1", 0},
-                                            {"col-range", KEY_COL_RANGE, "A:B", 0, "only the columns A to B - 1", 0},
-                                            {"width", KEY_WIDTH, "CHARS", 0, "instead of the window's width", 0},
-                                            {"height", KEY_HEIGHT, "LINES", 0, "instead of the window's height", 0},
-                                            {"ascii", KEY_ASCII, NULL, 0, "ASCII characters, as in locales without UTF-8", 0},
-                                            {0}},
+    .options = (const struct argp_option[]){{"ascii", KEY_ASCII, NULL, 0, "ASCII characters, as in locales without UTF-8", 0}, {0}},
     .parser = parse_option,
     .args_doc = "FILE|EXPR",
-    .doc = "Draw a mask in the terminal, denser fields darker. A blank field has no cell and a full one has all; the numbers "
-           "are the first row of a line and the first column at a tick."
-           "\vExample:\n  roarmask show 'causal & (sink(4) | window(9))' --rows 64",
-    .children = (const struct argp_child[]){{&cli_grid_argp, 0, NULL, 0}, {0}},
+    .doc = "Draw a mask in the terminal, or to files with --png and --svg; denser fields are darker. A field without a cell is blank, and "
+           "only one with all its cells has the darkest colour. In the terminal --width and --height are in characters, the window's "
+           "if not given, and the numbers are the first row of a line and the first column at a tick."
+           "\vExamples:\n  roarmask show 'causal & (sink(4) | window(9))' --rows 64\n"
+           "  roarmask show m.rmask --row-range 0:4096 --svg m.svg --png m.png",
+    .children = (const struct argp_child[]){{&picture_argp, 0, NULL, 0}, {&cli_grid_argp, 0, NULL, 0}, {0}},
 };
 
 /* ---------------------------------------------------------------- how it looks */
@@ -94,52 +79,14 @@ static int shade_of(uint64_t count, uint64_t area)
     return shade;
 }
 
-/* ---------------------------------------------------------------- the part that is drawn */
-
-/* One side of the picture: the rows, or the columns, begin to end - 1 in `fields` fields. */
-struct axis {
-    int32_t begin, end;
-    int32_t fields;
-};
-
-static struct axis parse_axis(const char *option, const char *range, int32_t size)
-{
-    if (range == NULL)
-        return (struct axis){0, size, 0};
-    char *colon, *end;
-    long long first = strtoll(range, &colon, 10);
-    bool valid = colon != range && *colon == ':';
-    long long last = valid ? strtoll(colon + 1, &end, 10) : 0;
-    if (!valid || end == colon + 1 || *end != '\0' || first < 0 || first >= last || last > size)
-        cli_die(CLI_USAGE, "%s must be A:B with 0 <= A < B <= %d, not '%s'", option, size, range);
-    return (struct axis){(int32_t)first, (int32_t)last, 0};
-}
-
-static int32_t axis_length(struct axis axis)
-{
-    return axis.end - axis.begin;
-}
-
-/* Where field `i` begins, as rmask_raster cuts it; the last one ends at field_begin(fields). */
-static int32_t field_begin(struct axis axis, int32_t i)
-{
-    return (int32_t)(axis.begin + (int64_t)i * axis_length(axis) / axis.fields);
-}
-
-/* Fields differ by one row or column where they do not divide the axis. */
-static int32_t largest_field(struct axis axis)
-{
-    return (int32_t)(((int64_t)axis_length(axis) + axis.fields - 1) / axis.fields);
-}
+/* ---------------------------------------------------------------- in the terminal */
 
 static int num_digits(int32_t number)
 {
     return snprintf(NULL, 0, "%d", number);
 }
 
-/* ---------------------------------------------------------------- drawing */
-
-struct picture {
+struct screen {
     const struct style *style;
     struct axis rows, cols;
     int margin;     /* characters left of the frame, for row numbers and a space */
@@ -155,13 +102,13 @@ static void repeat(const char *text, int times)
 
 /* The column numbers, and under them the upper edge of the frame with a tick below the first digit of each number. Numbers that
  * would stand out beyond the frame are left out. */
-static void draw_column_axis(const struct picture *p)
+static void draw_column_axis(const struct screen *p)
 {
     int label_width = num_digits(p->cols.end) + 2;
     int step = label_width > 10 ? label_width : 10, width = p->cols.fields * p->cell_width;
     int column = -p->margin - 1; /* of the cursor, counted from the frame's inside */
     for (int x = 0; x < width; x += step) {
-        int32_t label = field_begin(p->cols, x / p->cell_width);
+        int32_t label = axis_edge(p->cols, x / p->cell_width);
         if (x > 0 && x + num_digits(label) > width)
             break;
         printf("%*s%d", x - column, "", label);
@@ -173,14 +120,14 @@ static void draw_column_axis(const struct picture *p)
     puts(p->style->corners[1]);
 }
 
-static void draw_fields(const struct picture *p)
+static void draw_fields(const struct screen *p)
 {
     for (int32_t i = 0; i < p->rows.fields; i++) {
-        int32_t first_row = field_begin(p->rows, i);
-        uint64_t height = (uint64_t)(field_begin(p->rows, i + 1) - first_row);
+        int32_t first_row = axis_edge(p->rows, i);
+        uint64_t height = (uint64_t)(axis_edge(p->rows, i + 1) - first_row);
         printf("%*d %s", p->margin - 1, first_row, p->style->vertical);
         for (int32_t j = 0; j < p->cols.fields; j++) {
-            uint64_t width = (uint64_t)(field_begin(p->cols, j + 1) - field_begin(p->cols, j));
+            uint64_t width = (uint64_t)(axis_edge(p->cols, j + 1) - axis_edge(p->cols, j));
             uint64_t count = p->counts[(size_t)i * (size_t)p->cols.fields + (size_t)j];
             repeat(p->style->shades[shade_of(count, height * width)], p->cell_width);
         }
@@ -191,9 +138,9 @@ static void draw_fields(const struct picture *p)
     puts(p->style->corners[3]);
 }
 
-static void draw_legend(const struct picture *p)
+static void draw_legend(const struct screen *p)
 {
-    int32_t height = largest_field(p->rows), width = largest_field(p->cols);
+    int32_t height = axis_largest_field(p->rows), width = axis_largest_field(p->cols);
     if (height == 1 && width == 1) {
         printf("%s in the mask, ' ' not\n", p->style->shades[NUM_SHADES - 1]);
         return;
@@ -204,7 +151,7 @@ static void draw_legend(const struct picture *p)
     putchar('\n');
 }
 
-static void draw(const struct picture *p)
+static void draw(const struct screen *p)
 {
     uint64_t count = 0;
     for (size_t i = 0; i < (size_t)p->rows.fields * (size_t)p->cols.fields; i++)
@@ -234,30 +181,34 @@ static int between(int value, int min, int max)
     return value < min ? min : value > max ? max : value;
 }
 
-static void find_window(struct show_args *args)
+/* A side of the window in characters: what was asked for, what the terminal has, or what the environment says. */
+static int find_side(const char *option, const char *text, int min, int in_terminal, const char *variable, int otherwise)
 {
-    struct winsize window;
-    bool is_terminal = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 && window.ws_row > 0;
-    if (args->width == 0)
-        args->width = between(is_terminal ? window.ws_col : side_from_environment("COLUMNS", 80), MIN_WIDTH, MAX_SIDE);
-    if (args->height == 0)
-        args->height = between(is_terminal ? window.ws_row : side_from_environment("LINES", 24), MIN_HEIGHT, MAX_SIDE);
+    if (text != NULL)
+        return (int)cli_integer(option, text, min, MAX_SIDE);
+    return between(in_terminal > 0 ? in_terminal : side_from_environment(variable, otherwise), min, MAX_SIDE);
 }
 
 /* Fits the picture into the window. The column numbers, two edges of the frame and the prompt that follows take a line each,
  * the title and the legend more than one where the window is narrow. */
-static struct picture fit(const rmask *mask, const struct show_args *args)
+static struct screen fit(const rmask *mask, const struct show_args *args)
 {
+    struct winsize window = {0};
+    bool is_terminal = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 && window.ws_row > 0;
+    int screen_width =
+        find_side("--width", args->picture.width, MIN_WIDTH, is_terminal ? window.ws_col : 0, "COLUMNS", 80);
+    int screen_height =
+        find_side("--height", args->picture.height, MIN_HEIGHT, is_terminal ? window.ws_row : 0, "LINES", 24);
     bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    struct picture p = {
+    struct screen p = {
         .style = utf8 && !args->ascii ? &unicode_style : &ascii_style,
-        .rows = parse_axis("--row-range", args->row_range, rmask_rows(mask)),
-        .cols = parse_axis("--col-range", args->col_range, rmask_cols(mask)),
+        .rows = axis_parse("--row-range", args->picture.row_range, rmask_rows(mask)),
+        .cols = axis_parse("--col-range", args->picture.col_range, rmask_cols(mask)),
         .cell_width = 1,
     };
     p.margin = num_digits(p.rows.end) + 1;
-    int text_lines = (TEXT_WIDTH + args->width - 1) / args->width;
-    int width = args->width - p.margin - 2, height = args->height - 4 - 2 * text_lines;
+    int text_lines = (TEXT_WIDTH + screen_width - 1) / screen_width;
+    int width = screen_width - p.margin - 2, height = screen_height - 4 - 2 * text_lines;
     p.rows.fields = between(axis_length(p.rows), 0, height > 0 ? height : 1);
     p.cols.fields = between(axis_length(p.cols), 0, width);
     bool cell_by_cell = p.rows.fields == axis_length(p.rows) && p.cols.fields == axis_length(p.cols);
@@ -266,21 +217,28 @@ static struct picture fit(const rmask *mask, const struct show_args *args)
     return p;
 }
 
+static void show_on_screen(const rmask *mask, const struct show_args *args)
+{
+    struct screen screen = fit(mask, args);
+    screen.counts = density_counts(mask, screen.rows, screen.cols);
+    draw(&screen);
+    free(screen.counts);
+}
+
 int show_main(int argc, char **argv)
 {
     struct show_args args = {.grid = CLI_GRID_UNSET};
     int first = cli_parse(&show_argp, argc, argv, &args, 1, 1);
+    picture_check_args(&args.picture);
     rmask *mask = cli_operand(argv[first], args.grid);
-    find_window(&args);
-    struct picture picture = fit(mask, &args);
-    picture.counts = cli_alloc((size_t)picture.rows.fields * (size_t)picture.cols.fields, sizeof *picture.counts);
-    rmask_error error;
-    if (picture.rows.fields > 0 && picture.cols.fields > 0)
-        cli_check(rmask_raster(mask, picture.rows.begin, picture.rows.end, picture.cols.begin, picture.cols.end,
-                               picture.rows.fields, picture.cols.fields, picture.counts, &error),
-                  &error, NULL);
-    draw(&picture);
-    free(picture.counts);
+    if (args.picture.png != NULL || args.picture.svg != NULL) {
+        struct picture picture;
+        char summary[DENSITY_SUMMARY_SIZE];
+        density_picture(&picture, mask, argv[first], &args.picture, summary);
+        picture_write(&picture, &args.picture);
+    } else {
+        show_on_screen(mask, &args);
+    }
     rmask_release(mask);
     return 0;
 }

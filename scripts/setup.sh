@@ -38,6 +38,7 @@ have_package() {
         libcmocka-dev) pkg-config --exists cmocka ;;
         libjansson-dev) pkg-config --exists jansson ;;
         libzip-dev) pkg-config --exists libzip ;;
+        libcairo2-dev) pkg-config --exists cairo ;;
         python3-numpy) python_with numpy ;;
         python3-scipy) python_with scipy.sparse ;;
         python3-pip) python3 -m pip --version ;;
@@ -135,7 +136,7 @@ fetch_arm_libraries() {
     rm -rf "$root/apt" "$root"/*.deb
 }
 
-build_packages=(build-essential cmake ninja-build pkg-config libjansson-dev libzip-dev libcmocka-dev)
+build_packages=(build-essential cmake ninja-build pkg-config libjansson-dev libzip-dev libcairo2-dev libcmocka-dev)
 have_croaring || build_packages+=(python3-pip ca-certificates)
 case $purpose in
     build)

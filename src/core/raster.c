@@ -43,13 +43,25 @@ static void add_range(const raster *r, uint64_t *fields, int32_t begin, int32_t 
 
 /* ---------------------------------------------------------------- strips */
 
+/* A boundary that stands at or left of a field in all of the rows flips the field as a whole, one right of it not at all. So only those in
+ * between are counted by arithmetic, and each is near few fields. */
 static void add_by_arithmetic(const raster *r, uint64_t *fields, rmask_boundaries strip, int32_t row_begin, int32_t row_end)
 {
-    uint64_t left = rmask_strip_count_left(strip, row_begin, row_end, r->col_begin);
+    size_t fixed = 0, fixed_end = 0, sliding = 0, sliding_end = 0; /* the boundaries near a field */
     for (int32_t i = 0; i < r->num_cols; i++) {
-        const uint64_t next = rmask_strip_count_left(strip, row_begin, row_end, col_edge(r, i + 1));
-        fields[i] += next - left;
-        left = next;
+        const int32_t begin = col_edge(r, i), end = col_edge(r, i + 1);
+        while (fixed < strip.num_fixed && strip.fixed[fixed] <= begin) fixed++;
+        while (fixed_end < strip.num_fixed && strip.fixed[fixed_end] < end) fixed_end++;
+        while (sliding < strip.num_sliding && (int64_t)strip.sliding[sliding] + row_end - 1 <= begin) sliding++;
+        while (sliding_end < strip.num_sliding && (int64_t)strip.sliding[sliding_end] + row_begin < end) sliding_end++;
+        const size_t num_fixed = fixed_end > fixed ? fixed_end - fixed : 0, num_sliding = sliding_end > sliding ? sliding_end - sliding : 0;
+        const rmask_boundaries near = {strip.fixed + fixed, num_fixed, strip.sliding + sliding, num_sliding};
+        const rmask_boundaries left = {NULL, 0, near.sliding, num_sliding}; /* of the field there are no fixed ones */
+        uint64_t count = 0;
+        if (num_fixed + num_sliding > 0)
+            count = rmask_strip_count(near, row_begin, row_end, end) - rmask_strip_count(left, row_begin, row_end, begin);
+        const uint64_t area = (uint64_t)(row_end - row_begin) * (uint64_t)(end - begin);
+        fields[i] += (fixed + sliding) % 2 ? area - count : count;
     }
 }
 
@@ -71,8 +83,9 @@ static void add_strips(const raster *r, uint64_t *fields, int32_t row_begin, int
         const rmask_boundaries boundaries = rmask_boundaries_of(r->mask, strip);
         const int32_t strip_end = rmask_strip_end(r->mask, strip);
         end = strip_end < row_end ? strip_end : row_end;
-        /* Arithmetic walks the boundaries four times a field, rows once each. */
-        if (end - row > 4 * r->num_cols)
+        /* Arithmetic takes a few steps a field and some thirty a boundary, rows one a boundary and row. */
+        const int64_t num_boundaries = (int64_t)(boundaries.num_fixed + boundaries.num_sliding);
+        if ((end - row - 32) * num_boundaries > 4 * (int64_t)r->num_cols)
             add_by_arithmetic(r, fields, boundaries, row, end);
         else
             add_by_rows(r, fields, boundaries, row, end);
@@ -104,11 +117,25 @@ static void add_segment(const raster *r, uint64_t *fields, const rmask_container
     }
 }
 
+/* Few exceptions ask for the strip one by one, rather than walk along all of its boundaries. */
+static void add_few(const raster *r, uint64_t *fields, const rmask_container *array, rmask_boundaries strip, int32_t row)
+{
+    for (uint32_t i = 0; i < array->num_units; i++) {
+        const int32_t col = array->chunk * RMASK_CHUNK_COLS + array->units[i];
+        add_range(r, fields, col, col + 1, rmask_strip_has(strip, row, col) ? UINT64_MAX : 1);
+    }
+}
+
 static void add_exceptions(const raster *r, uint64_t *fields, int32_t row, rmask_row_containers containers)
 {
-    rmask_flips flips = rmask_flips_of(rmask_boundaries_of(r->mask, rmask_strip_of(r->mask, row)), row);
+    const rmask_boundaries strip = rmask_boundaries_of(r->mask, rmask_strip_of(r->mask, row));
+    rmask_flips flips = rmask_flips_of(strip, row);
     for (rmask_container container; rmask_next_container(&containers, &container);) {
         const int32_t base = container.chunk * RMASK_CHUNK_COLS;
+        if (!container.is_bitset && 16 * (size_t)container.num_units < strip.num_fixed + strip.num_sliding) {
+            add_few(r, fields, &container, strip, row);
+            continue;
+        }
         const int32_t limit = base + rmask_chunk_width(r->mask->cols, container.chunk);
         int32_t begin, end;
         bool inside;
