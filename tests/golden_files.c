@@ -11,6 +11,7 @@
 #include "support/folder.h"
 #include "support/generate.h"
 #include "support/golden.h"
+#include "support/golden_atlas.h"
 #include "support/naive.h"
 #include "support/raw.h"
 #include "support/seal.h"
@@ -190,6 +191,22 @@ static void write_last_cells(void)
     rmask_release(mask);
 }
 
+/* ---------------------------------------------------------------- atlases, whose texts come first */
+
+static const char *const atlases[] = {"dense", "model"};
+
+static void write_atlas(const char *name)
+{
+    char path[PATH_MAX];
+    size_t num_bytes;
+    rmask_atlas *atlas = golden_atlas(name);
+    const void *data = rmask_atlas_data(atlas, &num_bytes);
+    snprintf(path, sizeof path, "%s/%s.ratlas", folder, name);
+    write_file(path, data, num_bytes);
+    printf("%6zu  %s\n", num_bytes, path);
+    rmask_atlas_release(atlas);
+}
+
 static void write_all(void **state)
 {
     (void)state;
@@ -197,6 +214,7 @@ static void write_all(void **state)
     write_twins();
     write_by_hand();
     write_last_cells();
+    for (size_t i = 0; i < sizeof atlases / sizeof atlases[0]; i++) write_atlas(atlases[i]);
 }
 
 int main(int argc, char **argv)

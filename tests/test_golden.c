@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/folder.h"
 #include "support/golden.h"
+#include "support/golden_atlas.h"
 #include "support/naive.h"
 #include "support/raw.h"
 
@@ -84,6 +86,48 @@ static void the_naive_reader_agrees(void **state)
     golden_free(files, num_files);
 }
 
+/* ---------------------------------------------------------------- atlases */
+
+static rmask_atlas *take_atlas(const char *name, const golden *file, int way)
+{
+    rmask_atlas *atlas;
+    source from = {file, 0};
+    const char *path = golden_path(name, "ratlas");
+    switch (way) {
+    case 0: expect_ok(rmask_atlas_open(path, NULL, &atlas, test_error)); break;
+    case 1: expect_ok(rmask_atlas_load(path, NULL, &atlas, test_error)); break;
+    case 2: expect_ok(rmask_atlas_from_data(file->bytes, file->num_bytes, NULL, &atlas, test_error)); break;
+    default: expect_ok(rmask_atlas_read(give, &from, NULL, &atlas, test_error));
+    }
+    return atlas;
+}
+
+static void golden_atlases_open_for_ever(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t num_masks;
+    } atlases[] = {{"dense", 0}, {"model", 6}};
+    for (int i = 0; i < 2; i++) {
+        const char *name = atlases[i].name;
+        golden file = {.name = ""};
+        file.bytes = read_file(golden_path(name, "ratlas"), &file.num_bytes);
+        rmask_atlas *wanted = golden_atlas(name);
+        for (int way = 0; way < 4; way++) {
+            bool equal = false;
+            note("%s, way %d", name, way);
+            rmask_atlas *atlas = take_atlas(name, &file, way);
+            expect_ok(rmask_atlas_verify(atlas, test_error));
+            expect_ok(rmask_atlas_equal(atlas, wanted, &equal, test_error));
+            expect(equal && strcmp(rmask_atlas_note(atlas), rmask_atlas_note(wanted)) == 0, "not what its text says");
+            expect(rmask_atlas_num_masks(atlas) == atlases[i].num_masks, "%u masks", rmask_atlas_num_masks(atlas));
+            rmask_atlas_release(atlas);
+        }
+        rmask_atlas_release(wanted), free(file.bytes);
+    }
+}
+
 /* ---------------------------------------------------------------- the drawing in docs/format.md */
 
 /* Lines that begin with eight hexadecimal digits: an offset and, up to two blanks, the bytes from there on. */
@@ -116,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_files_open_for_ever),
         cmocka_unit_test(the_naive_reader_agrees),
+        cmocka_unit_test(golden_atlases_open_for_ever),
         cmocka_unit_test(the_drawing_is_the_file),
     };
     return run_test_program(tests);
