@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/corrupt.h"
 #include "support/folder.h"
 #include "support/hook.h"
 #include "support/model.h"
@@ -43,7 +44,7 @@ static void six_masks_cost_six_masks(void **state)
     const uint32_t fields[] = {1, 0, 300, 200, (uint32_t)num_bytes, 0, 32, 32, 6, sizeof note_text - 1};
     for (size_t i = 0; i < 10; i++)
         expect(word(data, 8 + 4 * i, 4) == fields[i], "field %zu is %llu", i, (unsigned long long)word(data, 8 + 4 * i, 4));
-    expect(word(data, 56, 8) == 0, "reserved bytes");
+    expect(word(data, 60, 4) == 0, "reserved bytes");
     for (int i = 64; i < 32 * 32; i++) /* the first entry that is not dense has mask 64 % 6 */
         expect(word(data, 64 + 48 + 4 * (size_t)i, 4) == (uint64_t)(i - 64) % 6, "entry %d", i);
     for (int i = 0; i < 64; i++) expect(word(data, 64 + 48 + 4 * (size_t)i, 4) == UINT32_MAX, "entry %d", i);
@@ -155,25 +156,25 @@ static void every_cut_is_noticed(void **state)
     free(bytes), free(cut);
 }
 
+/* What is taken with the checksums that it came with is what it was. */
 static void random_corruption_is_survived(void **state)
 {
     (void)state;
     rng random = rng_here();
     for (int round = 0; round < 20; round++) {
-        size_t num_bytes;
-        uint8_t *bytes = victim(&num_bytes, &random), *changed = must_allocate(num_bytes);
-        for (int i = 0; i < 100; i++) {
+        size_t num_bytes, num_other, length;
+        uint8_t *bytes = victim(&num_bytes, &random), *other = victim(&num_other, &random), *changed = must_allocate(CORRUPT_ROOM);
+        for (int i = 0; i < 200; i++) {
             memcpy(changed, bytes, num_bytes);
-            for (int64_t k = rng_between(&random, 1, 4); k > 0; k--) {
-                const uint32_t values[] = {
-                    0, 1, UINT32_MAX, INT32_MAX, (uint32_t)rng_next(&random), (uint32_t)rng_below(&random, 300)};
-                const size_t at = (size_t)rng_below(&random, rng_chance(&random, 0.5) ? 160 : (int64_t)num_bytes - 4) / 4 * 4;
-                memcpy(changed + at, &values[rng_below(&random, 6)], 4);
-            }
+            length = corrupt(changed, num_bytes, other, num_other, &random);
             note("round %d, corruption %d", round, i);
-            (void)try_sealed(changed, num_bytes);
+            const bool unharmed = (length == num_bytes && memcmp(changed, bytes, length) == 0) ||
+                                  (length == num_other && memcmp(changed, other, length) == 0);
+            expect(try_bytes(changed, length) == unharmed, "%s", unharmed ? "the atlas is refused" : "not noticed");
+            seal_atlas(changed, length);
+            (void)try_bytes(changed, length);
         }
-        free(bytes), free(changed);
+        free(bytes), free(other), free(changed);
     }
 }
 
@@ -236,7 +237,7 @@ static void unsound_tables_never_pass(void **state)
     expect_refusal(bytes, num_bytes, 44, 65536, 4, "byte 24");
     expect_refusal(bytes, num_bytes, 44, 21, 4, "a note that is not UTF-8 at byte 132"); /* takes the NUL in */
     expect_refusal(bytes, num_bytes, 44, 19, 4, "a gap that is not 0 at byte 131");
-    for (size_t at = 56; at < 64; at++) expect_refusal(bytes, num_bytes, at, 1, 1, "byte 56");
+    for (size_t at = 60; at < 64; at++) expect_refusal(bytes, num_bytes, at, 1, 1, "byte 60");
 
     expect_refusal(bytes, num_bytes, 64, MASKS_AT + 64, 8, "an offset out of place at byte 64");
     expect_refusal(bytes, num_bytes, 64, MASKS_AT - 64, 8, "an offset out of place at byte 64");
@@ -306,6 +307,25 @@ static void needless_masks_never_pass(void **state)
     expect(strstr(test_error->message, "a mask that no entry uses at byte 40") != NULL, "%s", test_error->message);
     free(forged);
     rmask_release(again), rmask_release(full), rmask_atlas_release(atlas);
+}
+
+/* A mask with right checksums of its own in place of another. */
+static void exchanged_masks_are_noticed(void **state)
+{
+    (void)state;
+    rmask_atlas *atlas = plain_atlas();
+    rmask *mask;
+    size_t num_bytes, mask_bytes;
+    const uint8_t *bytes = rmask_atlas_data(atlas, &num_bytes);
+    uint8_t *forged = must_allocate(num_bytes);
+    expect_ok(rmask_parse("window(3)", 9, 9, NULL, &mask, test_error));
+    const void *data = rmask_data(mask, &mask_bytes);
+    memcpy(forged, bytes, num_bytes);
+    memcpy(forged + (size_t)word(bytes, 72, 8), data, mask_bytes);
+    expect(!try_bytes(forged, num_bytes), "not noticed");
+    expect(strstr(test_error->message, "a wrong checksum of the masks at byte 52") != NULL, "%s", test_error->message);
+    expect(try_sealed(forged, num_bytes), "not even with the right checksum");
+    free(forged), rmask_release(mask), rmask_atlas_release(atlas);
 }
 
 /* A header that claims as much as it can, in a file of 64 bytes and with 1 KB behind it. */
@@ -403,6 +423,7 @@ int main(void)
         cmocka_unit_test(random_corruption_is_survived),
         cmocka_unit_test(unsound_tables_never_pass),
         cmocka_unit_test(needless_masks_never_pass),
+        cmocka_unit_test(exchanged_masks_are_noticed),
         cmocka_unit_test_setup_teardown(huge_claims_allocate_little, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(mapped_atlases_survive_damage, make_folder, remove_folder),
     };

@@ -136,6 +136,7 @@ static rmask_status check_mask_headers(const rmask_atlas_header *header, const u
 {
     const rmask_atlas_layout at = rmask_atlas_layout_of(header);
     const uint64_t *offsets = (const void *)(data + at.offsets);
+    uint32_t checksum = 0;
     for (uint32_t i = 0; i < header->num_masks; i++) {
         const uint64_t begin = offsets[i], end = i + 1 < header->num_masks ? offsets[i + 1] : header->num_bytes;
         if ((i == 0 && begin != at.masks) || begin % RMASK_ATLAS_ALIGNMENT || end <= begin || end > header->num_bytes)
@@ -143,7 +144,10 @@ static rmask_status check_mask_headers(const rmask_atlas_header *header, const u
         rmask_error cause;
         const rmask_status status = check_mask_header(header, data, begin, end, &cause);
         if (status) return fail_in_mask(error, status, i, begin, &cause);
+        checksum = rmask_checksum(checksum, data + begin + offsetof(rmask_header, header_checksum), sizeof(uint32_t));
     }
+    if (checksum != header->masks_checksum)
+        return fail_at(error, offsetof(rmask_atlas_header, masks_checksum), "a wrong checksum of the masks");
     return RMASK_OK;
 }
 

@@ -41,6 +41,8 @@ static void fill(uint8_t *data, rmask_atlas_header *header, const rmask_distinct
         next += rmask_atlas_align(num_bytes);
         memcpy(data + at.offsets + i * sizeof begin, &begin, sizeof begin);
         put(data, begin, mask, num_bytes, next);
+        const uint32_t *mask_checksum = &((const rmask_header *)mask)->header_checksum;
+        header->masks_checksum = rmask_checksum(header->masks_checksum, mask_checksum, sizeof *mask_checksum);
     }
     put(data, at.table, table, at.note - at.table, at.note);
     put(data, at.note, note, header->num_note_bytes, at.masks);

@@ -31,8 +31,9 @@ typedef struct rmask_atlas_header {
     uint32_t num_masks;
     uint32_t num_note_bytes;
     uint32_t index_checksum;  /* CRC-32C of everything between header and masks */
+    uint32_t masks_checksum;  /* CRC-32C of the masks' header checksums; of whole headers it would be the same for all */
     uint32_t header_checksum; /* CRC-32C of the bytes of the header before this field */
-    uint64_t reserved;        /* zero */
+    uint32_t reserved;        /* zero */
 } rmask_atlas_header;
 
 RMASK_AT(rmask_atlas_header, version, 8);
@@ -45,8 +46,9 @@ RMASK_AT(rmask_atlas_header, heads, 36);
 RMASK_AT(rmask_atlas_header, num_masks, 40);
 RMASK_AT(rmask_atlas_header, num_note_bytes, 44);
 RMASK_AT(rmask_atlas_header, index_checksum, 48);
-RMASK_AT(rmask_atlas_header, header_checksum, 52);
-RMASK_AT(rmask_atlas_header, reserved, 56);
+RMASK_AT(rmask_atlas_header, masks_checksum, 52);
+RMASK_AT(rmask_atlas_header, header_checksum, 56);
+RMASK_AT(rmask_atlas_header, reserved, 60);
 static_assert(sizeof(rmask_atlas_header) == 64, "the header has no hidden padding");
 
 /* Where the sections begin, from the counts of a header. */

@@ -3,15 +3,16 @@
 
 #include <string.h>
 
-uint32_t seal_checksum(const uint8_t *bytes, size_t num_bytes)
+static uint32_t take_in(uint32_t crc, const uint8_t *bytes, size_t num_bytes)
 {
-    uint32_t crc = UINT32_MAX;
     for (size_t i = 0; i < num_bytes; i++) {
         crc ^= bytes[i];
         for (int bit = 0; bit < 8; bit++) crc = crc & 1 ? crc >> 1 ^ UINT32_C(0x82f63b78) : crc >> 1;
     }
-    return ~crc;
+    return crc;
 }
+
+uint32_t seal_checksum(const uint8_t *bytes, size_t num_bytes) { return ~take_in(UINT32_MAX, bytes, num_bytes); }
 
 static uint64_t field(const uint8_t *bytes, size_t at)
 {
@@ -46,15 +47,18 @@ static uint64_t offset_of_mask(const uint8_t *bytes, size_t num_bytes, uint64_t 
 void seal_atlas(uint8_t *bytes, size_t num_bytes)
 {
     if (num_bytes < SEAL_ATLAS_HEADER_BYTES) return;
+    uint32_t checksums = UINT32_MAX;
     for (uint64_t i = 0; offset_of_mask(bytes, num_bytes, i) < num_bytes; i++) {
-        const uint64_t begin = offset_of_mask(bytes, num_bytes, i);
+        const uint64_t begin = offset_of_mask(bytes, num_bytes, i), left = num_bytes - begin;
         uint64_t length = 0;
-        if (begin + 32 <= num_bytes) memcpy(&length, bytes + begin + 24, sizeof length);
-        if (length <= num_bytes - begin) seal(bytes + begin, (size_t)length);
+        if (left >= 32) memcpy(&length, bytes + begin + 24, sizeof length);
+        if (length <= left) seal(bytes + begin, (size_t)length);
+        if (left >= SEAL_HEADER_BYTES) checksums = take_in(checksums, bytes + begin + 88, 4);
     }
     const uint64_t tables = 8 * field(bytes, 40) + 4 * field(bytes, 32) * field(bytes, 36) + field(bytes, 44) + 1;
     const uint64_t masks = (SEAL_ATLAS_HEADER_BYTES + tables + 63) / 64 * 64;
     if (masks <= num_bytes)
         put(bytes, 48, seal_checksum(bytes + SEAL_ATLAS_HEADER_BYTES, (size_t)masks - SEAL_ATLAS_HEADER_BYTES));
-    put(bytes, 52, seal_checksum(bytes, 52));
+    put(bytes, 52, ~checksums);
+    put(bytes, 56, seal_checksum(bytes, 56));
 }
