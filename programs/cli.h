@@ -98,8 +98,8 @@ void cli_save(const rmask *mask, const char *path);
 void cli_save_bytes(const void *data, size_t num_bytes, const char *path,
                     rmask_status (*save)(const void *context, const char *path, rmask_error *error), const void *context);
 
-/* A file in the making. It is at its path, whole, once it is finished; before that there is only a temporary file beside it. "-" is
- * standard output; devices and pipes are written into. */
+/* A file in the making. It is at its path, whole, once it is finished; before that there is only a temporary file beside it.
+ * "-" is standard output; devices and pipes are written into. */
 typedef struct cli_file {
     const char *path; /* for messages */
     char *part;       /* the temporary file; NULL: there is none */
@@ -130,7 +130,8 @@ typedef struct cli_operation {
     int num_operands; /* 1 or 2 */
 } cli_operation;
 
-/* Dies where there is no operation of that name, or where it takes another number of operands. `one` and `two` say what it takes. */
+/* Dies where there is no operation of that name, or where it takes another number of operands. `one` and `two` say what it
+ * takes. */
 const cli_operation *cli_find_operation(const char *name, int num_operands, const char *one, const char *two);
 
 /* ---------------------------------------------------------------- subcommands */

@@ -15,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-typedef rmask_status reader(const void *data, size_t num_bytes, const convert_progress *progress, rmask **out, rmask_error *error);
+typedef rmask_status reader(const void *data, size_t num_bytes, const convert_progress *progress, rmask **out,
+                            rmask_error *error);
 typedef rmask_status writer(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress,
                             rmask_error *error);
 
@@ -69,8 +70,8 @@ static const struct argp convert_argp = {
     .parser = parse_option,
     .args_doc = "IN OUT",
     .doc = "Write the mask in the file IN to the file OUT in another format. The formats are " FORMAT_NAMES
-           "; endings like these choose them. '-' is standard input or output. Roaring bitmaps do not tell their grid: give --rows, and "
-           "--cols if it is not the same."
+           "; endings like these choose them. '-' is standard input or output. Roaring bitmaps do not tell their grid: give "
+           "--rows, and --cols if it is not the same."
            "\vExamples:\n  roarmask convert mask.npz mask.rmask\n  roarmask convert mask.roaring - --rows 62500 --to mtx",
     .children = (const struct argp_child[]){{&cli_grid_argp, 0, NULL, 0}, {0}},
 };
@@ -203,7 +204,8 @@ static rmask *read_mask(const input *in, const struct format *format, cli_grid g
     } else {
         if (grid.rows < 0)
             cli_die(CLI_USAGE, "a Roaring bitmap does not tell its grid: give --rows N");
-        status = rmask_from_roaring(grid.rows, grid.cols >= 0 ? grid.cols : grid.rows, in->data, in->num_bytes, NULL, &mask, &error);
+        status = rmask_from_roaring(grid.rows, grid.cols >= 0 ? grid.cols : grid.rows, in->data, in->num_bytes, NULL, &mask,
+                                    &error);
     }
     clear_progress(line);
     if (status == RMASK_OK) {
@@ -237,7 +239,8 @@ static void write_mask(const rmask *mask, const struct format *format, const cha
     rmask_error error;
     convert_progress progress = {show_progress, line};
     cli_file file = cli_create(path);
-    rmask_status status = format->write != NULL ? format->write(mask, cli_put, &file, &progress, &error) : write_roaring(mask, &file, &error);
+    rmask_status status = format->write != NULL ? format->write(mask, cli_put, &file, &progress, &error)
+                                                : write_roaring(mask, &file, &error);
     clear_progress(line);
     if (status != RMASK_OK) {
         cli_abandon(&file);

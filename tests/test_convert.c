@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Other programs' files as bytes: what is written is read again, variants that others write are read, and whatever else comes is refused. */
+ * Other programs' files as bytes: what is written is read again, variants that others write are read, and whatever else comes
+ * is refused. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,8 @@ static int append(void *context, const void *data, size_t num_bytes)
     return 0;
 }
 
-typedef rmask_status reader(const void *data, size_t num_bytes, const convert_progress *progress, rmask **out, rmask_error *error);
+typedef rmask_status reader(const void *data, size_t num_bytes, const convert_progress *progress, rmask **out,
+                            rmask_error *error);
 typedef rmask_status writer(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress,
                             rmask_error *error);
 
@@ -134,7 +136,8 @@ static file npy_file(int version, const char *dictionary, const void *items, siz
     return f;
 }
 
-static void expect_npy(const char *dictionary, const void *items, size_t num_bytes, int32_t rows, int32_t cols, const char *cells)
+static void expect_npy(const char *dictionary, const void *items, size_t num_bytes, int32_t rows, int32_t cols,
+                       const char *cells)
 {
     for (int version = 1; version <= 3; version++) {
         file f = npy_file(version, dictionary, items, num_bytes);
@@ -249,7 +252,8 @@ static void arrays_that_are_no_masks(void **state)
     expect_npy_refused("{'descr' '|b1'}", "no colon");
     expect_npy_refused("{'descr: |b1}", "a string without end");
     expect_npy_refused("{descr: '|b1'}", "no string at byte 11");
-    expect_npy_refused("{'descr': '|O', 'fortran_order': False, 'shape': (2, 3)}", "Python objects, which are not read, at byte 19");
+    expect_npy_refused("{'descr': '|O', 'fortran_order': False, 'shape': (2, 3)}",
+                       "Python objects, which are not read, at byte 19");
     expect_npy_refused("{'descr': [('a', '<i4')], 'fortran_order': False, 'shape': (2, 3)}", "records");
     expect_npy_refused("{'descr': '<c8', 'fortran_order': False, 'shape': (2, 3)}", "neither bool, integer nor floating-point");
     expect_npy_refused("{'descr': '<M8[s]', 'fortran_order': False, 'shape': (2, 3)}", "neither bool");
@@ -266,7 +270,8 @@ static void arrays_that_are_no_masks(void **state)
     expect_npy_refused("{'descr': '|b1', 'fortran_order': False, 'shape': (65536, 65536)}", "does not fit");
     expect_npy_refused("{'descr': '<i8', 'fortran_order': False, 'shape': (2147483647, 2147483647)}", "does not fit");
     expect_npy_refused("{'descr': '|b1', 'fortran_order': False, 'shape': (2147483648, 0)}", "a side of more than 2^31 - 1");
-    expect_npy_refused("{'descr': '|b1', 'fortran_order': False, 'shape': (99999999999999999999, 1)}", "a number that is too large");
+    expect_npy_refused("{'descr': '|b1', 'fortran_order': False, 'shape': (99999999999999999999, 1)}",
+                       "a number that is too large");
     expect_npy_refused("{'descr': '|b1', 'fortran_order': False, 'shape': (-2, 3)}", "no number");
     expect_npy_refused("{'descr': '|b1', 'fortran_order': False, 'shape': (6,)}", "an array of 1 dimensions");
     expect_npy_refused("{'descr': '|b1', 'fortran_order': False, 'shape': (1, 2, 3)}", "more than two dimensions");
@@ -286,7 +291,8 @@ static void matrices_that_make_no_sense(void **state)
     char text[256];
     expect_mtx_refused("", "%%MatrixMarket");
     expect_mtx_refused("%%MatrixMarket vector coordinate pattern general\n", "'matrix' at byte 15");
-    expect_mtx_refused("%%MatrixMarket matrix array real general\n2 2\n1\n0\n0\n1\n", "'coordinate', the only one that is read, at byte 22");
+    expect_mtx_refused("%%MatrixMarket matrix array real general\n2 2\n1\n0\n0\n1\n",
+                       "'coordinate', the only one that is read, at byte 22");
     expect_mtx_refused("%%MatrixMarket matrix coordinate double general\n", "an unknown field at byte 33");
     expect_mtx_refused("%%MatrixMarket matrix coordinate real cyclic\n", "an unknown symmetry at byte 38");
     expect_mtx_refused("%%MatrixMarket matrix coordinate pattern general twice\n", "behind the banner at byte 49");
@@ -320,6 +326,39 @@ static void matrices_that_make_no_sense(void **state)
     expect_mtx_refused(text, "a word that is too long at byte 0");
 }
 
+/* Finds a number of 4 bytes, which says what follows. */
+static uint8_t *find(file f, const char *signature, int which)
+{
+    for (size_t i = 0; i + 4 <= f.num_bytes; i++)
+        if (memcmp(f.at + i, signature, 4) == 0 && which-- == 0) return f.at + i;
+    expect(false, "there is no such record");
+    return NULL;
+}
+
+/* A few hundred bytes that claim gigabytes are refused before there is memory for them. */
+static void archives_that_claim_too_much(void **state)
+{
+    (void)state;
+    enum { COMPRESSED_AT = 20, SIZE_AT = 24, METHOD_AT = 10 }; /* in a member's record of the zip's directory */
+    rmask *mask;
+    expect_ok(rmask_parse("causal", 20, 20, NULL, &mask, test_error));
+    for (int member = 0; member < 5; member++) {
+        const uint32_t size = 0xfffffff0;
+        const uint16_t bzip2 = 12;
+        file f = file_of(NPZ, mask);
+        uint8_t *record = find(f, "PK\1\2", member);
+        note("member %d", member);
+        memcpy(record + SIZE_AT, &size, sizeof size);
+        expect_refused(NPZ, f.at, f.num_bytes, "claims 4294967280 bytes out of ");
+        memcpy(record + COMPRESSED_AT, &size, sizeof size);
+        expect_refused(NPZ, f.at, f.num_bytes, "claims 4294967280 bytes out of 4294967280 compressed ones");
+        memcpy(record + METHOD_AT, &bzip2, sizeof bzip2);
+        expect_refused(NPZ, f.at, f.num_bytes, "a way that NumPy does not use");
+        free(f.at);
+    }
+    rmask_release(mask);
+}
+
 /* Random damage, in files of exactly the bytes they have: a mask that agrees with itself, or a message. */
 static void damaged_files(void **state)
 {
@@ -335,10 +374,12 @@ static void damaged_files(void **state)
             uint8_t *damaged = must_allocate(n);
             memcpy(damaged, whole.at, n);
             for (int64_t left = rng_between(&random, 1, 4); left > 0 && n; left--)
-                damaged[rng_below(&random, (int64_t)n)] = rng_chance(&random, 0.5) ? (uint8_t)('0' + rng_below(&random, 10)) : (uint8_t)rng_next(&random);
+                damaged[rng_below(&random, (int64_t)n)] =
+                    (uint8_t)(rng_chance(&random, 0.5) ? '0' + rng_below(&random, 10) : (int64_t)(rng_next(&random) >> 56));
             note("%s, %d, damage %d", formats[format].name, i, repeat);
             const rmask_status status = formats[format].read(damaged, n, NULL, &out, test_error);
-            expect(status == RMASK_OK ? out != NULL : !out && status == RMASK_ERR_FORMAT, "status \"%s\"", rmask_status_name(status));
+            expect(status == RMASK_OK ? out != NULL : !out && status == RMASK_ERR_FORMAT, "status \"%s\"",
+                   rmask_status_name(status));
             if (out && rmask_rows(out) < 100000) check_consistent(out);
             rmask_release(out);
             free(damaged);
@@ -354,7 +395,7 @@ int main(void)
         cmocka_unit_test(large_grids),              cmocka_unit_test(arrays_of_every_type),
         cmocka_unit_test(large_arrays_in_fortran_order), cmocka_unit_test(matrices_of_every_field),
         cmocka_unit_test(arrays_that_are_no_masks), cmocka_unit_test(matrices_that_make_no_sense),
-        cmocka_unit_test(damaged_files),
+        cmocka_unit_test(archives_that_claim_too_much), cmocka_unit_test(damaged_files),
     };
     return run_test_program(tests);
 }

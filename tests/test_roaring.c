@@ -71,7 +71,8 @@ static buffer bytes_of_twin(const twin *t, bool optimize)
 typedef rmask_status (*write_function)(const rmask *mask, int32_t row, void *bytes, size_t capacity, size_t *num_bytes,
                                        rmask_error *error);
 
-static rmask_status write_mask(const rmask *mask, int32_t row, void *bytes, size_t capacity, size_t *num_bytes, rmask_error *error)
+static rmask_status write_mask(const rmask *mask, int32_t row, void *bytes, size_t capacity, size_t *num_bytes,
+                               rmask_error *error)
 {
     (void)row;
     return rmask_to_roaring(mask, bytes, capacity, num_bytes, error);
@@ -161,7 +162,8 @@ static void more_rows_than_32_bits_hold(void **state)
         }
 }
 
-/* Puts `num_cells` cells into a row's columns from `base` on, as runs of `length` cells that lie one column apart, or as far as they can. */
+/* Puts `num_cells` cells into a row's columns from `base` on, as runs of `length` cells that lie one column apart, or as far as
+ * they can. */
 static void put_runs(twin *t, int32_t row, int32_t base, int32_t width, int32_t num_cells, int32_t length)
 {
     const int32_t num_runs = (num_cells + length - 1) / length, gap = num_runs > 1 ? (width - num_cells) / (num_runs - 1) : 0;
@@ -169,8 +171,8 @@ static void put_runs(twin *t, int32_t row, int32_t base, int32_t width, int32_t 
         twin_put(t, row, col, col + (num_cells < length ? num_cells : length), true);
 }
 
-/* Where one form of a container becomes smaller than another, at the ends of chunks, and in every number of containers about the one
- * from which on offsets are written. */
+/* Where one form of a container becomes smaller than another, at the ends of chunks, and in every number of containers about
+ * the one from which on offsets are written. */
 static void containers_at_their_limits(void **state)
 {
     (void)state;
@@ -308,7 +310,7 @@ static void messages_name_the_byte(void **state)
     const uint8_t fewer[] = {0x3b, 0x30, 0, 0, 1, 0, 0, 4, 0, 1, 0, 0, 0, 3, 0};
     expect_refused(RMASK_ERR_FORMAT, fewer, 9, 9, "cardinality at byte 9");
     uint16_t bitset[8 + 4096] = {12346, 0, 1, 0, 4, 9000, 16, 0, 0xff};
-    expect_refused(RMASK_ERR_FORMAT, bitset, 9, 65536, "a bitset that does not have the announced cardinality at byte 16");
+    expect_refused(RMASK_ERR_FORMAT, bitset, 9, 65536, "a bitset without the announced cardinality at byte 16");
     const uint32_t buckets[] = {0, 2, 0, 0};
     expect_refused(RMASK_ERR_FORMAT, buckets, 9, 65537, "more than 2^32 buckets at byte 0");
     const uint32_t descending[] = {2, 0, 5, 12346, 0, 5, 12346, 0};
@@ -372,7 +374,8 @@ static twin *twin_of_bytes(const twin *like, buffer b)
         if (bitmap && roaring_bitmap_internal_validate(bitmap, &reason)) {
             t = twin_create(like->rows, like->cols);
             roaring_uint32_iterator_t *i = roaring_iterator_create(bitmap);
-            for (; i->has_value; roaring_uint32_iterator_advance(i)) put_cell(t, i->current_value >> 16, i->current_value & 0xffff);
+            for (; i->has_value; roaring_uint32_iterator_advance(i)) put_cell(t, i->current_value >> 16,
+                                                                              i->current_value & 0xffff);
             roaring_uint32_iterator_free(i);
         }
         if (bitmap) roaring_bitmap_free(bitmap);

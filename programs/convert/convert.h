@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Other programs' files, as bytes in memory. Nothing here prints or exits, and all bytes may come from anywhere: the readers refuse
- * what is wrong with RMASK_ERR_FORMAT and a message that names the offset, and their memory grows with the bytes they are given, not
- * with what those announce. Fuzz targets and tests call them as the command does. docs/exchange.md describes the formats.
+ * Other programs' files, as bytes in memory. Nothing here prints or exits, and all bytes may come from anywhere: the readers
+ * refuse what is wrong with RMASK_ERR_FORMAT and a message that names the offset, and their memory grows with the bytes they
+ * are given, not with what those announce. Fuzz targets and tests call them as the command does. docs/exchange.md describes the
+ * formats.
  *
  * Masks come from the default allocator and are the caller's to release; on failure *out is NULL. `progress` and `error` may be
  * NULL. The writers call `write` with one piece after another, in order.
@@ -22,10 +23,11 @@ typedef struct convert_progress {
 rmask_status npy_read(const void *data, size_t num_bytes, const convert_progress *progress, rmask **out, rmask_error *error);
 
 /* Writes booleans in C order: rows * cols bytes and a header. */
-rmask_status npy_write(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress, rmask_error *error);
+rmask_status npy_write(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress,
+                       rmask_error *error);
 
-/* A SciPy sparse matrix or array in CSR or COO form, as scipy.sparse.save_npz writes it, compressed or not. Entries whose value is 0 are
- * left out. */
+/* A SciPy sparse matrix or array in CSR or COO form, as scipy.sparse.save_npz writes it, compressed or not. Entries whose value
+ * is 0 are left out. */
 rmask_status npz_read(const void *data, size_t num_bytes, const convert_progress *progress, rmask **out, rmask_error *error);
 
 /* Writes the matrix compressed, with True as its values. The archive is put together in memory first. */
@@ -38,12 +40,14 @@ rmask_status npz_write_coo(const rmask *mask, rmask_writer write, void *context,
 rmask_status mtx_read(const void *data, size_t num_bytes, const convert_progress *progress, rmask **out, rmask_error *error);
 
 /* Writes "coordinate pattern general". */
-rmask_status mtx_write(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress, rmask_error *error);
+rmask_status mtx_write(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress,
+                       rmask_error *error);
 
 /* ---------------------------------------------------------------- for the readers and writers themselves */
 
 /* Fills `error` (may be NULL) with one line and returns `status`. */
-rmask_status convert_fail(rmask_error *error, rmask_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+rmask_status convert_fail(rmask_error *error, rmask_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 rmask_status convert_fail_nomem(rmask_error *error);
 

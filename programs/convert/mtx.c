@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Matrix Market: a banner, comments, a line with rows, columns and number of entries, and a line with row, column (from 1 on) and
- * value for each entry. */
+ * Matrix Market: a banner, comments, a line with rows, columns and number of entries, and a line with row, column (from 1 on)
+ * and value for each entry. */
 #include "convert/convert.h"
 
 #include <inttypes.h>
@@ -21,7 +21,8 @@ typedef struct cursor {
 
 static rmask_status fail_at(const cursor *c, const char *at, const char *what)
 {
-    return convert_fail(c->error, RMASK_ERR_FORMAT, "not a valid Matrix Market file: %s at byte %zu", what, (size_t)(at - c->start));
+    return convert_fail(c->error, RMASK_ERR_FORMAT, "not a valid Matrix Market file: %s at byte %zu", what,
+                        (size_t)(at - c->start));
 }
 
 static bool is_blank(char character) { return character == ' ' || character == '\t' || character == '\r'; }
@@ -261,10 +262,12 @@ static int write_row(void *context, int32_t row, const int32_t *cols, size_t num
     return 0;
 }
 
-rmask_status mtx_write(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress, rmask_error *error)
+rmask_status mtx_write(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress,
+                       rmask_error *error)
 {
     sink s = {.write = write, .context = context, .progress = progress, .total = rmask_count(mask)};
-    s.length = (size_t)snprintf(s.text, sizeof s.text, "%%%%MatrixMarket matrix coordinate pattern general\n%d %d %" PRIu64 "\n",
+    s.length = (size_t)snprintf(s.text, sizeof s.text,
+                                "%%%%MatrixMarket matrix coordinate pattern general\n%d %d %" PRIu64 "\n",
                                 rmask_rows(mask), rmask_cols(mask), rmask_count(mask));
     rmask_status status = rmask_for_each_row(mask, 0, rmask_rows(mask), write_row, &s, error);
     if (status == RMASK_OK && flush(&s) == 0)

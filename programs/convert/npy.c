@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * NumPy's .npy: "\x93NUMPY", two bytes of version, the length of the header (16 bits in version 1, 32 in 2 and 3), the header, which
- * is a Python dictionary such as
+ * NumPy's .npy: "\x93NUMPY", two bytes of version, the length of the header (16 bits in version 1, 32 in 2 and 3), the header,
+ * which is a Python dictionary such as
  *
  *     {'descr': '<i4', 'fortran_order': False, 'shape': (3, 4), }
  *
@@ -193,7 +193,8 @@ rmask_status npy_parse(const void *data, size_t num_bytes, npy_array *array, rma
     if (num_bytes >= header_at)
         memcpy(&length, bytes + LENGTH_AT, header_at - LENGTH_AT);
     if (num_bytes < header_at || length > num_bytes - header_at)
-        return convert_fail(error, RMASK_ERR_FORMAT, "not a valid .npy: its header of %u bytes at byte %zu goes beyond its end at byte %zu",
+        return convert_fail(error, RMASK_ERR_FORMAT,
+                            "not a valid .npy: its header of %u bytes at byte %zu goes beyond its end at byte %zu",
                             (unsigned)length, header_at, num_bytes);
     *array = (npy_array){0};
     const char *text = (const char *)bytes;
@@ -202,7 +203,8 @@ rmask_status npy_parse(const void *data, size_t num_bytes, npy_array *array, rma
     size_t items_at = header_at + length, left = num_bytes - items_at;
     array->items = bytes + items_at;
     if (!count_items(array, left) || array->num_items * array->item_bytes != left)
-        return convert_fail(error, RMASK_ERR_FORMAT, "not a valid .npy: its shape does not fit the %zu bytes of items at byte %zu", left,
+        return convert_fail(error, RMASK_ERR_FORMAT,
+                            "not a valid .npy: its shape does not fit the %zu bytes of items at byte %zu", left,
                             items_at);
     return RMASK_OK;
 }
@@ -301,7 +303,8 @@ typedef struct row_buffer {
     uint8_t *cells;
 } row_buffer;
 
-static rmask_status write_row(const rmask *mask, int32_t row, row_buffer *room, rmask_writer write, void *context, rmask_error *error)
+static rmask_status write_row(const rmask *mask, int32_t row, row_buffer *room, rmask_writer write, void *context,
+                              rmask_error *error)
 {
     size_t cols = (size_t)rmask_cols(mask), num_ranges;
     CONVERT_TRY(rmask_row_ranges(mask, row, NULL, 0, &num_ranges, error));
@@ -319,7 +322,8 @@ static rmask_status write_row(const rmask *mask, int32_t row, row_buffer *room, 
     return convert_written(write(context, room->cells, cols), error);
 }
 
-rmask_status npy_write(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress, rmask_error *error)
+rmask_status npy_write(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress,
+                       rmask_error *error)
 {
     int32_t rows = rmask_rows(mask), cols = rmask_cols(mask);
     uint8_t header[NPY_HEADER_BYTES];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading SciPy's .npz: a zip archive with one .npy a member. A CSR matrix has format, shape, indptr, indices and data; a COO one format,
- * shape, row, col (or coords) and data. */
+ * Reading SciPy's .npz: a zip archive with one .npy a member. A CSR matrix has format, shape, indptr, indices and data; a COO
+ * one format, shape, row, col (or coords) and data. */
 #include "convert/npy.h"
 
 #include <stdlib.h>
@@ -39,15 +39,16 @@ static rmask_status read_bytes(zip_file_t *file, uint8_t *bytes, uint64_t num_by
     for (;;) {
         uint8_t beyond;
         uint64_t left = num_bytes - at;
-        zip_int64_t got = left > 0 ? zip_fread(file, bytes + at, left < READ_BYTES ? left : READ_BYTES) : zip_fread(file, &beyond, 1);
+        zip_int64_t got = left > 0 ? zip_fread(file, bytes + at, left < READ_BYTES ? left : READ_BYTES)
+                                   : zip_fread(file, &beyond, 1);
         if (got < 0)
             return convert_fail(error, RMASK_ERR_FORMAT, "not a valid .npz: %s: %s at its byte %llu", name,
                                 zip_error_strerror(zip_file_get_error(file)), (unsigned long long)at);
         if (got == 0 && left == 0)
             return RMASK_OK;
         if (got == 0 || left == 0)
-            return convert_fail(error, RMASK_ERR_FORMAT, "not a valid .npz: %s does not have the %llu bytes that it claims", name,
-                                (unsigned long long)num_bytes);
+            return convert_fail(error, RMASK_ERR_FORMAT, "not a valid .npz: %s does not have the %llu bytes that it claims",
+                                name, (unsigned long long)num_bytes);
         at += (uint64_t)got;
         convert_report(progress, at, num_bytes);
     }
@@ -76,10 +77,11 @@ static rmask_status read_member(zip_t *zip, matrix *m, int member, const convert
     if (zip_stat_index(zip, (zip_uint64_t)index, 0, &about) != 0 || (about.valid & needed) != needed)
         return convert_fail(error, RMASK_ERR_FORMAT, "not a valid .npz: %s has no size", names[member]);
     if (about.comp_method != ZIP_CM_STORE && about.comp_method != ZIP_CM_DEFLATE)
-        return convert_fail(error, RMASK_ERR_FORMAT, "not a valid .npz: %s is compressed in a way that NumPy does not use", names[member]);
+        return convert_fail(error, RMASK_ERR_FORMAT, "not a valid .npz: %s is compressed in a way that NumPy does not use",
+                            names[member]);
     if (about.size == 0 || about.comp_size > m->num_bytes || about.size / MOST_BYTES_OF_ONE > about.comp_size)
-        return convert_fail(error, RMASK_ERR_FORMAT, "not a valid .npz: %s claims %llu bytes out of %llu compressed ones", names[member],
-                            (unsigned long long)about.size, (unsigned long long)about.comp_size);
+        return convert_fail(error, RMASK_ERR_FORMAT, "not a valid .npz: %s claims %llu bytes out of %llu compressed ones",
+                            names[member], (unsigned long long)about.size, (unsigned long long)about.comp_size);
     zip_file_t *file = zip_fopen_index(zip, (zip_uint64_t)index, 0);
     if (file == NULL)
         return convert_fail(error, RMASK_ERR_FORMAT, "not a valid .npz: %s: %s", names[member], zip_strerror(zip));
@@ -106,8 +108,8 @@ static rmask_status take_shape(matrix *m, rmask_error *error)
         return fail(error, "shape.npy does not hold two integers");
     int64_t rows = npy_integer(shape, 0), cols = npy_integer(shape, 1);
     if (rows < 0 || rows > RMASK_MAX_SIDE || cols < 0 || cols > RMASK_MAX_SIDE)
-        return convert_fail(error, RMASK_ERR_FORMAT, "a matrix of %lld x %lld: sides go from 0 to %d", (long long)rows, (long long)cols,
-                            RMASK_MAX_SIDE);
+        return convert_fail(error, RMASK_ERR_FORMAT, "a matrix of %lld x %lld: sides go from 0 to %d", (long long)rows,
+                            (long long)cols, RMASK_MAX_SIDE);
     m->rows = (int32_t)rows;
     m->cols = (int32_t)cols;
     if (!is_list_of(&m->array[DATA], m->array[DATA].num_items))
@@ -130,7 +132,7 @@ static bool has_format(const matrix *m, const char *name)
 
 /* ---------------------------------------------------------------- cells */
 
-/* The coordinates of the values that are not 0. In CSR form they are in the order of their rows, and only `indptr` tells these. */
+/* The coordinates of the values that are not 0. In CSR form they are in the order of their rows, which only `indptr` tells. */
 typedef struct cells {
     int32_t *rows, *cols;
     int64_t *indptr;

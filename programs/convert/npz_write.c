@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Writing SciPy's .npz. Each member is made row by row while libzip compresses it, so that only the archive itself is in memory. */
+ * Writing SciPy's .npz. Each member is made row by row while libzip compresses it, so that only the archive itself is in
+ * memory. */
 #include "convert/npy.h"
 
 #include <stdio.h>
@@ -127,8 +128,8 @@ static zip_int64_t serve_member(void *context, void *data, zip_uint64_t num_byte
     member *m = context;
     switch (command) {
     case ZIP_SOURCE_SUPPORTS:
-        return zip_source_make_command_bitmap(ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE, ZIP_SOURCE_STAT, ZIP_SOURCE_ERROR,
-                                              ZIP_SOURCE_FREE, -1);
+        return zip_source_make_command_bitmap(ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE, ZIP_SOURCE_STAT,
+                                              ZIP_SOURCE_ERROR, ZIP_SOURCE_FREE, -1);
     case ZIP_SOURCE_OPEN:
         rewind_member(m);
         return 0;
@@ -179,7 +180,8 @@ static rmask_status add_member(zip_t *zip, work *w, const char *name, member_con
     zip_error_init(&m->reason);
     m->piece = malloc(NPY_HEADER_BYTES + (row_items + 1) * item_bytes);
     m->cols = content == COLS ? malloc((row_items + 1) * sizeof *m->cols) : NULL;
-    zip_source_t *source = m->piece != NULL && (m->cols != NULL || content != COLS) ? zip_source_function(zip, serve_member, m) : NULL;
+    bool has_room = m->piece != NULL && (m->cols != NULL || content != COLS);
+    zip_source_t *source = has_room ? zip_source_function(zip, serve_member, m) : NULL;
     if (source == NULL) {
         free_member(m);
         return convert_fail_nomem(w->error);
@@ -192,8 +194,8 @@ static rmask_status add_member(zip_t *zip, work *w, const char *name, member_con
 }
 
 /* A short array, which libzip frees. */
-static rmask_status add_small(zip_t *zip, const char *name, const char *type, const char *shape, const void *items, size_t num_bytes,
-                              rmask_error *error)
+static rmask_status add_small(zip_t *zip, const char *name, const char *type, const char *shape, const void *items,
+                              size_t num_bytes, rmask_error *error)
 {
     uint8_t *bytes = malloc(NPY_HEADER_BYTES + num_bytes);
     if (bytes == NULL)
@@ -241,8 +243,8 @@ static rmask_status find_longest_row(work *w)
     return RMASK_OK;
 }
 
-static rmask_status npz_write(const rmask *mask, bool is_coo, rmask_writer write, void *context, const convert_progress *progress,
-                              rmask_error *error)
+static rmask_status npz_write(const rmask *mask, bool is_coo, rmask_writer write, void *context,
+                              const convert_progress *progress, rmask_error *error)
 {
     work w = {.mask = mask, .wide = !is_coo && rmask_count(mask) > INT32_MAX, .progress = progress, .error = error};
     CONVERT_TRY(find_longest_row(&w));
@@ -255,7 +257,9 @@ static rmask_status npz_write(const rmask *mask, bool is_coo, rmask_writer write
     zip_source_keep(archive);
     rmask_status status = add_all(zip, &w, is_coo);
     if (status == RMASK_OK && zip_close(zip) != 0) {
-        status = w.status != RMASK_OK ? w.status : convert_fail(error, RMASK_ERR_NOMEM, "cannot make the archive: %s", zip_strerror(zip));
+        status = w.status;
+        if (status == RMASK_OK)
+            status = convert_fail(error, RMASK_ERR_NOMEM, "cannot make the archive: %s", zip_strerror(zip));
         zip_discard(zip);
     } else if (status != RMASK_OK) {
         zip_discard(zip);
@@ -266,12 +270,14 @@ static rmask_status npz_write(const rmask *mask, bool is_coo, rmask_writer write
     return status;
 }
 
-rmask_status npz_write_csr(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress, rmask_error *error)
+rmask_status npz_write_csr(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress,
+                           rmask_error *error)
 {
     return npz_write(mask, false, write, context, progress, error);
 }
 
-rmask_status npz_write_coo(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress, rmask_error *error)
+rmask_status npz_write_coo(const rmask *mask, rmask_writer write, void *context, const convert_progress *progress,
+                           rmask_error *error)
 {
     return npz_write(mask, true, write, context, progress, error);
 }

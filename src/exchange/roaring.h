@@ -4,7 +4,7 @@
  *     without runs   uint32 12346, uint32 number of containers
  *     with runs      uint32 12347 | (number of containers - 1) << 16, a bit a container that says whether it holds runs
  *     heads          per container uint16 key, uint16 cardinality - 1
- *     offsets        per container uint32 from the bitmap's beginning; left out where there are runs and fewer than 4 containers
+ *     offsets        per container uint32 from the bitmap's beginning; left out of less than 4 containers with runs
  *     containers     runs:   uint16 number of runs, per run uint16 first value, uint16 length - 1
  *                    array:  up to 4,096 sorted uint16
  *                    bitset: 8,192 bytes, from 4,097 values on

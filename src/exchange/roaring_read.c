@@ -22,7 +22,8 @@ static const uint8_t *take(source *from, size_t n, rmask_error *error)
 {
     const size_t at = from->at, left = from->num_bytes - at;
     if (n > left) {
-        rmask_fail(error, RMASK_ERR_FORMAT, "not a valid Roaring bitmap: cut off, %zu bytes are needed at byte %zu and %zu are left",
+        rmask_fail(error, RMASK_ERR_FORMAT,
+                   "not a valid Roaring bitmap: cut off, %zu bytes are needed at byte %zu and %zu are left",
                    n, at, left);
         return NULL;
     }
@@ -123,8 +124,8 @@ typedef struct row_reader {
 
 static rmask_status fail_outside(const row_reader *r, uint64_t col, rmask_error *error)
 {
-    return rmask_fail(error, RMASK_ERR_RANGE, "the cell at row %u, column %llu lies outside of the grid of %d x %d", (unsigned)r->row,
-                      (unsigned long long)col, (int)r->rows, (int)r->cols);
+    return rmask_fail(error, RMASK_ERR_RANGE, "the cell at row %u, column %llu lies outside of the grid of %d x %d",
+                      (unsigned)r->row, (unsigned long long)col, (int)r->rows, (int)r->cols);
 }
 
 static bool reserve(row_reader *r, size_t num_flips)
@@ -173,7 +174,8 @@ static rmask_status put_runs(row_reader *r, const container *c, uint32_t base, u
         cardinality += end - begin;
         last_end = end;
     }
-    return cardinality == c->cardinality ? RMASK_OK : fail_at(error, c->offset, "runs that do not have the announced cardinality");
+    if (cardinality != c->cardinality) return fail_at(error, c->offset, "runs without the announced cardinality");
+    return RMASK_OK;
 }
 
 static rmask_status put_bitset(row_reader *r, const container *c, uint32_t base, uint32_t width, rmask_error *error)
@@ -186,7 +188,7 @@ static rmask_status put_bitset(row_reader *r, const container *c, uint32_t base,
         const uint64_t outside = 64 * i >= width ? words[i] : 64 * i + 64 > width ? words[i] >> width % 64 << width % 64 : 0;
         if (outside) return fail_outside(r, (uint64_t)base + 64 * i + (uint32_t)__builtin_ctzll(outside), error);
     }
-    if (cardinality != c->cardinality) return fail_at(error, c->offset, "a bitset that does not have the announced cardinality");
+    if (cardinality != c->cardinality) return fail_at(error, c->offset, "a bitset without the announced cardinality");
     if (r->flips.len && r->flips.at[r->flips.len - 1] == (int32_t)base) { /* goes on with the last range */
         r->flips.len--;
         last = 1;
@@ -268,7 +270,8 @@ static rmask_status read_64(row_reader *r, source *from, rmask_error *error)
 
 /* ---------------------------------------------------------------- masks */
 
-static rmask_status start(row_reader *r, int32_t rows, int32_t cols, const rmask_allocator *allocator, rmask **out, rmask_error *error)
+static rmask_status start(row_reader *r, int32_t rows, int32_t cols, const rmask_allocator *allocator, rmask **out,
+                          rmask_error *error)
 {
     *out = NULL;
     RMASK_TRY(rmask_check_grid(rows, cols, error));
@@ -286,8 +289,8 @@ static rmask_status end(row_reader *r, rmask_status status, rmask **out, rmask_e
     return rmask_finder_end(&r->finder, status, out, error);
 }
 
-rmask_status rmask_from_roaring(int32_t rows, int32_t cols, const void *bytes, size_t num_bytes, const rmask_allocator *allocator,
-                                rmask **out, rmask_error *error)
+rmask_status rmask_from_roaring(int32_t rows, int32_t cols, const void *bytes, size_t num_bytes,
+                                const rmask_allocator *allocator, rmask **out, rmask_error *error)
 {
     row_reader r;
     RMASK_TRY(start(&r, rows, cols, allocator, out, error));

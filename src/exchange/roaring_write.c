@@ -192,7 +192,8 @@ static rmask_status check_capacity(uint64_t needed, const void *bytes, size_t ca
 
 /* ---------------------------------------------------------------- one row */
 
-rmask_status rmask_row_to_roaring(const rmask *mask, int32_t row, void *bytes, size_t capacity, size_t *num_bytes, rmask_error *error)
+rmask_status rmask_row_to_roaring(const rmask *mask, int32_t row, void *bytes, size_t capacity, size_t *num_bytes,
+                                  rmask_error *error)
 {
     *num_bytes = 0;
     RMASK_TRY(rmask_check_row(row, mask->rows, error));

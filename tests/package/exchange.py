@@ -69,6 +69,40 @@ def check(mask, cells):
     assert data == wanted.serialize(), f"out.roaring of {mask}: other bytes"
 
 
+def check_odd_archives():
+    """What SciPy saves but seldom: columns in no order and twice, zeros that are kept, and the names and types of other releases."""
+    csr = scipy.sparse.csr_matrix(([1.0, 0.0, 2.0, 3.0, 4.0], [3, 1, 0, 0, 0], [0, 3, 5, 5]), shape=(3, 4))
+    coo = csr.tocoo()
+    scipy.sparse.save_npz("csr.npz", csr)
+    members = {"shape": csr.shape, "data": coo.data, "format": np.array("coo")}
+    np.savez("text.npz", row=coo.row.astype(">u2"), col=coo.col.astype(np.uint64), **members)
+    np.savez("coords.npz", coords=np.array([coo.row, coo.col]), **members)
+    np.savez("fortran.npz", coords=np.asfortranarray([coo.row, coo.col]), **members)
+    for source in ("csr.npz", "text.npz", "coords.npz", "fortran.npz"):
+        convert(source, "cells.npy")
+        assert (np.load("cells.npy") == (csr.toarray() != 0)).all(), source
+
+    broken = {
+        "tocsr()": {"format": np.array(b"csc")},
+        "format, shape or data is missing": {"format": None},
+        "outside of the matrix of 3 x 4": {"indices": np.array([3, 1, 0, 4, 0])},
+        "indptr goes from 3 to 6 at row 1": {"indptr": np.array([0, 3, 6, 6])},
+        "indptr goes from 3 to 2 at row 1": {"indptr": np.array([0, 3, 2, 5])},
+        "indptr does not begin with 0": {"indptr": np.array([1, 3, 5, 5])},
+        "lengths of data, indices, indptr and shape": {"indptr": np.array([0, 5])},
+        "not of integers": {"indices": np.zeros(5)},
+        "shape.npy does not hold two integers": {"shape": np.array([3, 4, 5])},
+        "a matrix of -3 x 4": {"shape": np.array([-3, 4])},
+        "data.npy is no list": {"data": np.ones((5, 1))},
+        "data.npy: not a valid .npy: Python objects": {"data": np.array([None] * 5)},
+    }
+    whole = {"format": np.array(b"csr"), "shape": csr.shape, "data": csr.data, "indices": csr.indices, "indptr": csr.indptr}
+    for message, change in broken.items():
+        np.savez("broken.npz", **{name: value for name, value in (whole | change).items() if value is not None})
+        done = subprocess.run([roarmask, "convert", "broken.npz", "cells.npy"], capture_output=True, text=True)
+        assert done.returncode == 1 and message in done.stderr, f"{message}: {done.stderr}"
+
+
 def main():
     random = np.random.default_rng(42)
     num_files = 0
@@ -93,6 +127,10 @@ def main():
                 num_files += 1
             check(f"{name}-bool.npy.rmask", cells)
             os.chdir("/")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        check_odd_archives()
+        os.chdir("/")
     print(f"{num_files} files of NumPy {np.__version__}, SciPy {scipy.__version__} and pyroaring read, and every format of each mask written")
 
 
