@@ -13,7 +13,10 @@
 
 /* ---------------------------------------------------------------- the twin of a grower */
 
-enum { MOST_SNAPSHOTS = 8 };
+enum {
+    MOST_SNAPSHOTS = 8,
+    MOST_COLS_TURNED = 100000, /* checking a transposed mask takes time with its rows */
+};
 
 /* The structure that rows are extended by: boundaries, the sliding ones for row 0. */
 typedef struct structure {
@@ -306,6 +309,80 @@ static void use_file(const rmask *mask, const twin *t)
     (void)unlink(path);
 }
 
+/* The cells of a window. */
+static twin *twin_window(const twin *t, const int32_t window[4])
+{
+    twin *part = twin_create(window[1] - window[0], window[3] - window[2]);
+    for (int32_t row = 0; row < part->rows && part->cols; row++)
+        memcpy(twin_at(part, row), twin_at(t, window[0] + row) + window[2], (size_t)part->cols);
+    return part;
+}
+
+static void use_slice(world *w, const rmask *mask, const twin *t)
+{
+    int32_t window[4];
+    window[0] = (int32_t)rng_between(&w->random, 0, t->rows), window[1] = (int32_t)rng_between(&w->random, window[0], t->rows);
+    window[2] = (int32_t)rng_between(&w->random, 0, t->cols), window[3] = (int32_t)rng_between(&w->random, window[2], t->cols);
+    if (rng_chance(&w->random, 0.5)) window[2] = 0, window[3] = t->cols; /* rows keep their layout, perhaps */
+    twin *part = twin_window(t, window);
+    const size_t num_cells = (size_t)part->rows * (size_t)part->cols;
+    uint8_t *cells = must_allocate(num_cells);
+    rmask *out;
+    expect_ok(rmask_slice(mask, window[0], window[1], window[2], window[3], &out, test_error));
+    check_rows_release(out, part);
+    expect_ok(rmask_to_bytes(mask, window[0], window[1], window[2], window[3], cells, (size_t)part->cols, test_error));
+    expect(memcmp(cells, part->cells, num_cells) == 0, "to_bytes differs");
+    free(cells);
+    twin_free(part);
+}
+
+/* The same rows below each other, and side by side along the diagonal. */
+static void use_packing(const rmask *mask, const twin *t)
+{
+    const rmask *const both[] = {mask, mask};
+    rmask *out;
+    twin *stacked = twin_create(2 * t->rows, t->cols), *packed = twin_create(2 * t->rows, 2 * t->cols);
+    for (int i = 0; i < 2; i++) copy_rows(stacked, i * t->rows, t);
+    for (int32_t row = 0; row < 2 * t->rows && t->cols; row++)
+        memcpy(twin_at(packed, row) + (row < t->rows ? 0 : t->cols), twin_at(stacked, row), (size_t)t->cols);
+    expect_ok(rmask_stack(both, 2, &out, test_error));
+    check_rows_release(out, stacked);
+    expect_ok(rmask_repeat(mask, 2, &out, test_error));
+    check_rows_release(out, packed);
+    twin_free(stacked), twin_free(packed);
+}
+
+static void use_transpose(const rmask *mask, const twin *t)
+{
+    rmask *out, *back;
+    twin *turned = twin_create(t->cols, t->rows);
+    for (int32_t row = 0; row < t->rows; row++)
+        for (int32_t col = 0; col < t->cols; col++) twin_at(turned, col)[row] = twin_at(t, row)[col];
+    expect_ok(rmask_transpose(mask, &out, test_error));
+    check_rows(out, turned);
+    expect_ok(rmask_transpose(out, &back, test_error));
+    check_equal(back, mask, true);
+    rmask_release(out), rmask_release(back);
+    twin_free(turned);
+}
+
+static void use_tiles(world *w, const rmask *mask, const twin *t)
+{
+    const int32_t tile_rows = (int32_t)rng_between(&w->random, 1, 9), tile_cols = (int32_t)rng_between(&w->random, 1, 70);
+    const int32_t rows = (t->rows + tile_rows - 1) / tile_rows, cols = (t->cols + tile_cols - 1) / tile_cols;
+    twin *any = twin_create(rows, cols), *all = twin_create(rows, cols);
+    rmask *out[2];
+    memset(all->cells, 1, (size_t)rows * (size_t)cols);
+    for (int32_t row = 0; row < t->rows; row++)
+        for (int32_t col = 0; col < t->cols; col++) {
+            twin_at(any, row / tile_rows)[col / tile_cols] |= twin_at(t, row)[col];
+            twin_at(all, row / tile_rows)[col / tile_cols] &= twin_at(t, row)[col];
+        }
+    expect_ok(rmask_coarsen(mask, tile_rows, tile_cols, &out[0], &out[1], test_error));
+    check_rows_release(out[0], any), check_rows_release(out[1], all);
+    twin_free(any), twin_free(all);
+}
+
 /* A grower that starts where the snapshot was. */
 static void use_as_start(const rmask *mask, const twin *t)
 {
@@ -330,6 +407,10 @@ static void use_snapshot(world *w, const rmask *mask, const twin *t)
     use_builder(w, mask, t, other, cells);
     use_file(mask, t);
     use_as_start(mask, t);
+    use_slice(w, mask, t);
+    use_packing(mask, t);
+    use_tiles(w, mask, t);
+    if (t->cols < MOST_COLS_TURNED) use_transpose(mask, t);
     rmask_release(other), twin_free(cells);
 }
 
