@@ -716,6 +716,24 @@ static void an_odd_row_costs_its_exceptions(void **state)
     rmask_grower_destroy(grower);
 }
 
+/* A row with other cells than the window's would be smaller beside an empty strip, but not by the two strips that this takes. */
+static void an_odd_row_changes_no_strip(void **state)
+{
+    (void)state;
+    rmask_grower *grower = grower_of("causal & window(9)", 100, 100);
+    for (int32_t row = 100; row < 200; row++) {
+        const int32_t cols[] = {5, 17, 50, 80};
+        expect_ok(rmask_grower_add_cols(grower, 1, test_error));
+        if (row % 5)
+            expect_ok(rmask_grower_extend(grower, 1, test_error));
+        else
+            expect_ok(rmask_grower_add_row(grower, cols, 4, test_error));
+    }
+    const rmask_stats stats = stats_of(grower);
+    expect(stats.num_strips == 1 && stats.num_exceptions == 20 * 13, "%llu strips", (unsigned long long)stats.num_strips);
+    rmask_grower_destroy(grower);
+}
+
 /* Rows without structure after a window cost 2 bytes a cell and a directory entry; a row of runs costs its runs. */
 static void irregular_rows_cost_their_cells(void **state)
 {
@@ -816,7 +834,8 @@ int main(void)
         cmocka_unit_test(structure_goes_on),             cmocka_unit_test(huge_grids_grow),
         cmocka_unit_test(grids_grow_past_chunks),        cmocka_unit_test(layouts_double),
         cmocka_unit_test(a_row_that_fits_costs_nothing), cmocka_unit_test(an_odd_row_costs_its_exceptions),
-        cmocka_unit_test(irregular_rows_cost_their_cells), cmocka_unit_test(growing_copies_in_proportion),
+        cmocka_unit_test(an_odd_row_changes_no_strip),   cmocka_unit_test(irregular_rows_cost_their_cells),
+        cmocka_unit_test(growing_copies_in_proportion),
     };
     return run_test_program(tests);
 }
