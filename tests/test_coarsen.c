@@ -8,7 +8,8 @@
 #include "support/ways.h"
 
 static const shape tiles[] = {
-    {1, 1}, {2, 2}, {3, 3}, {4, 4}, {7, 7}, {16, 16}, {1, 5}, {5, 1}, {2, 3}, {8, 4}, {4, 8}, {16, 64}, {64, 16}, {1, 64}, {300, 2}, {1000, 1000},
+    {1, 1}, {2, 2}, {3, 3}, {4, 4},   {7, 7},   {16, 16}, {1, 5},   {5, 1},
+    {2, 3}, {8, 4}, {4, 8}, {16, 64}, {64, 16}, {1, 64},  {300, 2}, {1000, 1000},
 };
 enum { NUM_TILES = sizeof tiles / sizeof tiles[0] };
 
@@ -44,7 +45,8 @@ static void check_bytes(const rmask *mask, const rmask *tiled)
     rmask_stats stats, tiled_stats;
     rmask_get_stats(mask, &stats);
     rmask_get_stats(tiled, &tiled_stats);
-    uint64_t dense = ((uint64_t)rmask_cols(tiled) + 15) / 16 * 2 * (uint64_t)rmask_rows(tiled), fixed_cost = 400 + 12 * (uint64_t)rmask_rows(tiled);
+    uint64_t num_rows = (uint64_t)rmask_rows(tiled), dense = ((uint64_t)rmask_cols(tiled) + 15) / 16 * 2 * num_rows;
+    uint64_t fixed_cost = 400 + 12 * num_rows;
     expect(tiled_stats.num_bytes <= stats.num_bytes + dense + fixed_cost, "%llu bytes out of %llu, %llu as bits",
            (unsigned long long)tiled_stats.num_bytes, (unsigned long long)stats.num_bytes, (unsigned long long)dense);
 }
@@ -64,9 +66,11 @@ static void check_partial(const rmask *mask, const rmask *any, const rmask *all,
             int32_t begin = row * tile.rows, left = cols[i] * tile.cols, set = 0;
             int32_t end = begin + tile.rows < rmask_rows(mask) ? begin + tile.rows : rmask_rows(mask);
             int32_t right = left + tile.cols < rmask_cols(mask) ? left + tile.cols : rmask_cols(mask);
-            expect_ok(rmask_to_bytes(mask, begin, begin + tile.rows, left, left + tile.cols, cells, (size_t)tile.cols, test_error));
+            size_t stride = (size_t)tile.cols;
+            expect_ok(rmask_to_bytes(mask, begin, begin + tile.rows, left, left + tile.cols, cells, stride, test_error));
             for (int32_t k = 0; k < tile.rows * tile.cols; k++) set += cells[k];
-            expect(set > 0 && set < (end - begin) * (right - left), "tile (%d, %d) is partial and has %d cells", row, cols[i], set);
+            expect(set > 0 && set < (end - begin) * (right - left), "tile (%d, %d) is partial and has %d cells", row, cols[i],
+                   set);
         }
         free(cols), free(cells);
     }
@@ -128,7 +132,8 @@ static void every_shape(void **state)
             twin *t = generate(kind, shapes[i].rows, shapes[i].cols, &random);
             rmask *mask = make_plain(t);
             for (int k = 0; k < NUM_TILES; k++) check_case(kind_name(kind), mask, t, tiles[k], &random);
-            const shape whole = {t->rows > 1 ? t->rows - 1 : 1, t->cols > 0 ? t->cols : 1}, beyond = {RMASK_MAX_SIDE, RMASK_MAX_SIDE};
+            const shape whole = {t->rows > 1 ? t->rows - 1 : 1, t->cols > 0 ? t->cols : 1};
+            const shape beyond = {RMASK_MAX_SIDE, RMASK_MAX_SIDE};
             check_case(kind_name(kind), mask, t, whole, &random);
             check_case(kind_name(kind), mask, t, beyond, &random);
             rmask_release(mask), twin_free(t);
@@ -145,10 +150,11 @@ static void long_strips(void **state)
         char expression[300];
         int32_t p[6];
         for (int k = 0; k < 6; k++) p[k] = (int32_t)rng_below(&random, k % 2 ? rows : 40);
-        snprintf(expression, sizeof expression, i % 3 == 0   ? "(sink(%d) ^ window(%d, %d)) - window(%d, %d) | columns(%d)"
-                                                : i % 3 == 1 ? "!(diagonals(%d, %d, %d, %d) | prefix(%d) & window(%d))"
-                                                             : "window(%d, %d) ^ prefix(%d) ^ window(%d) ^ sink(%d) ^ local(%d)",
-                 p[0], p[1], p[2] % cols, p[3], p[4], p[5] % cols + 1);
+#define WRITE(format) snprintf(expression, sizeof expression, format, p[0], p[1], p[2] % cols, p[3], p[4], p[5] % cols + 1)
+        if (i % 3 == 0) WRITE("(sink(%d) ^ window(%d, %d)) - window(%d, %d) | columns(%d)");
+        if (i % 3 == 1) WRITE("!(diagonals(%d, %d, %d, %d) | prefix(%d) & window(%d))");
+        if (i % 3 == 2) WRITE("window(%d, %d) ^ prefix(%d) ^ window(%d) ^ sink(%d) ^ local(%d)");
+#undef WRITE
         rmask *mask;
         expect_ok(rmask_parse(expression, rows, cols, NULL, &mask, test_error));
         twin *t = twin_of(mask);
@@ -215,7 +221,8 @@ static void laws(void **state)
     (void)state;
     rng random = rng_here();
     for (int i = 0; i < 400; i++) {
-        shape s = random_shape(20000, &random), tile = tiles[rng_below(&random, NUM_TILES)], more = tiles[rng_below(&random, 9)];
+        shape s = random_shape(20000, &random), tile = tiles[rng_below(&random, NUM_TILES)];
+        shape more = tiles[rng_below(&random, 9)];
         shape product = {tile.rows * more.rows, tile.cols * more.cols};
         twin *ta = generate_any(s.rows, s.cols, &random), *tb = generate_any(s.rows, s.cols, &random);
         rmask *a = make_any(ta, &random), *b = make_any(tb, &random), *out;
@@ -273,23 +280,26 @@ static void check_structured(const char *expression, int32_t rows, int32_t cols,
     expect_ok(rmask_parse(expression, rows, cols, NULL, &mask, test_error));
     expect_ok(rmask_coarsen(mask, tile.rows, tile.cols, &any, &all, test_error));
     rmask_get_stats(any, &stats);
-    expect(stats.num_strips <= most_strips && stats.num_bytes < 2000, "any: %llu strips, %llu bytes", (unsigned long long)stats.num_strips,
-           (unsigned long long)stats.num_bytes);
+    expect(stats.num_strips <= most_strips && stats.num_bytes < 2000, "any: %llu strips, %llu bytes",
+           (unsigned long long)stats.num_strips, (unsigned long long)stats.num_bytes);
     rmask_get_stats(all, &stats);
-    expect(stats.num_strips <= most_strips && stats.num_bytes < 2000, "all: %llu strips, %llu bytes", (unsigned long long)stats.num_strips,
-           (unsigned long long)stats.num_bytes);
+    expect(stats.num_strips <= most_strips && stats.num_bytes < 2000, "all: %llu strips, %llu bytes",
+           (unsigned long long)stats.num_strips, (unsigned long long)stats.num_bytes);
     int32_t edges[] = {0, 1, 2, rmask_rows(any) / 2, rmask_rows(any) - 2, rmask_rows(any) - 1};
     rng random = rng_fixed();
     for (int i = 0; i < 300; i++) {
         int32_t row = i < 60 ? edges[i % 6] : (int32_t)rng_below(&random, rmask_rows(any));
-        int32_t col = i % 3 == 0 ? row : i % 3 == 1 ? row - (int32_t)rng_below(&random, 40) : (int32_t)rng_below(&random, rmask_cols(any));
+        int32_t col = row - (i % 3 == 1 ? (int32_t)rng_below(&random, 40) : 0);
+        if (i % 3 == 2) col = (int32_t)rng_below(&random, rmask_cols(any));
         if (row < 0 || row >= rmask_rows(any) || col < 0 || col >= rmask_cols(any)) continue;
         int64_t end_row = ((int64_t)row + 1) * tile.rows, end_col = ((int64_t)col + 1) * tile.cols;
         int32_t bottom = end_row < rows ? (int32_t)end_row : rows, right = end_col < cols ? (int32_t)end_col : cols;
         uint64_t cells, size = (uint64_t)(bottom - row * tile.rows) * (uint64_t)(right - col * tile.cols);
         expect_ok(rmask_raster(mask, row * tile.rows, bottom, col * tile.cols, right, 1, 1, &cells, test_error));
-        expect(rmask_contains(any, row, col) == (cells > 0), "any (%d, %d), which has %llu cells", row, col, (unsigned long long)cells);
-        expect(rmask_contains(all, row, col) == (cells == size), "all (%d, %d), which has %llu cells", row, col, (unsigned long long)cells);
+        expect(rmask_contains(any, row, col) == (cells > 0), "any (%d, %d), which has %llu cells", row, col,
+               (unsigned long long)cells);
+        expect(rmask_contains(all, row, col) == (cells == size), "all (%d, %d), which has %llu cells", row, col,
+               (unsigned long long)cells);
     }
     rmask_release(mask), rmask_release(any), rmask_release(all);
 }
@@ -376,7 +386,8 @@ static void errors(void **state)
     expect_makes_nothing(RMASK_ERR_ARGUMENT, any, rmask_refine(mask, 4, 2, 41, 14, &any, test_error));
     expect_makes_nothing(RMASK_ERR_ARGUMENT, any, rmask_refine(mask, 4, 2, 40, 15, &any, test_error));
     expect_makes_nothing(RMASK_ERR_RANGE, any, rmask_refine(mask, 4, 2, -1, 14, &any, test_error));
-    expect_makes_nothing(RMASK_ERR_ARGUMENT, any, rmask_refine(mask, RMASK_MAX_SIDE, RMASK_MAX_SIDE, RMASK_MAX_SIDE, RMASK_MAX_SIDE, &any, test_error));
+    const int32_t most = RMASK_MAX_SIDE;
+    expect_makes_nothing(RMASK_ERR_ARGUMENT, any, rmask_refine(mask, most, most, most, most, &any, test_error));
     rmask_release(mask);
 }
 

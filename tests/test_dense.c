@@ -12,7 +12,10 @@ typedef struct window {
     int32_t row_begin, row_end, col_begin, col_end;
 } window;
 
-static bool cell_of(const twin *t, int64_t row, int64_t col) { return row < t->rows && col < t->cols && twin_at(t, (int32_t)row)[col]; }
+static bool cell_of(const twin *t, int64_t row, int64_t col)
+{
+    return row < t->rows && col < t->cols && twin_at(t, (int32_t)row)[col];
+}
 
 static void check_bits(const rmask *mask, const twin *t, window w, size_t slack)
 {
@@ -25,8 +28,8 @@ static void check_bits(const rmask *mask, const twin *t, window w, size_t slack)
         const uint8_t *row = bits + i * stride;
         for (size_t j = 0; j < num_bytes * 8; j++) {
             bool wanted = j < num_cols && cell_of(t, w.row_begin + (int64_t)i, w.col_begin + (int64_t)j);
-            expect((row[j / 8] >> j % 8 & 1) == wanted, "bit (%zu, %zu) of [%d, %d) x [%d, %d) is not %d", i, j, w.row_begin, w.row_end,
-                   w.col_begin, w.col_end, wanted);
+            expect((row[j / 8] >> j % 8 & 1) == wanted, "bit (%zu, %zu) of [%d, %d) x [%d, %d) is not %d", i, j,
+                   w.row_begin, w.row_end, w.col_begin, w.col_end, wanted);
         }
         for (size_t j = num_bytes; j < stride; j++) expect(row[j] == GUARD, "byte %zu behind row %zu is written", j, i);
     }
@@ -36,15 +39,16 @@ static void check_bits(const rmask *mask, const twin *t, window w, size_t slack)
 
 static void check_bytes(const rmask *mask, const twin *t, window w, size_t slack)
 {
-    size_t num_rows = (size_t)(w.row_end - w.row_begin), num_cols = (size_t)(w.col_end - w.col_begin), stride = num_cols + slack;
+    size_t num_rows = (size_t)(w.row_end - w.row_begin), num_cols = (size_t)(w.col_end - w.col_begin);
+    size_t stride = num_cols + slack;
     uint8_t *cells = must_allocate(num_rows * stride + 64);
     memset(cells, GUARD, num_rows * stride + 64);
     expect_ok(rmask_to_bytes(mask, w.row_begin, w.row_end, w.col_begin, w.col_end, cells, stride, test_error));
     for (size_t i = 0; i < num_rows; i++) {
         const uint8_t *row = cells + i * stride;
         for (size_t j = 0; j < num_cols; j++)
-            expect(row[j] == cell_of(t, w.row_begin + (int64_t)i, w.col_begin + (int64_t)j), "byte (%zu, %zu) of [%d, %d) x [%d, %d) is %d", i,
-                   j, w.row_begin, w.row_end, w.col_begin, w.col_end, row[j]);
+            expect(row[j] == cell_of(t, w.row_begin + (int64_t)i, w.col_begin + (int64_t)j),
+                   "byte (%zu, %zu) of [%d, %d) x [%d, %d) is %d", i, j, w.row_begin, w.row_end, w.col_begin, w.col_end, row[j]);
         for (size_t j = num_cols; j < stride; j++) expect(row[j] == GUARD, "byte %zu behind row %zu is written", j, i);
     }
     for (size_t j = 0; j < 64; j++) expect(cells[num_rows * stride + j] == GUARD, "byte %zu behind the window is written", j);
@@ -121,8 +125,8 @@ static void tiles_of_a_large_mask(void **state)
         expect_ok(rmask_to_bits(mask, row, row + TILE, col, col + TILE, bits, TILE / 8, test_error));
         for (int32_t r = 0; r < TILE; r++)
             for (int32_t c = 0; c < TILE; c++)
-                expect((bits[r * (TILE / 8) + c / 8] >> c % 8 & 1) == rmask_contains(mask, row + r, col + c), "cell (%d, %d)", row + r,
-                       col + c);
+                expect((bits[r * (TILE / 8) + c / 8] >> c % 8 & 1) == rmask_contains(mask, row + r, col + c), "cell (%d, %d)",
+                       row + r, col + c);
     }
     rmask_release(mask);
 }
@@ -132,10 +136,11 @@ static void the_largest_grid(void **state)
     (void)state;
     rmask *mask;
     uint8_t cells[4 * 8], wanted[4 * 8] = {1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1};
-    expect_ok(rmask_parse("causal & window(9)", RMASK_MAX_SIDE, RMASK_MAX_SIDE, NULL, &mask, test_error));
-    expect_ok(rmask_to_bytes(mask, RMASK_MAX_SIDE - 2, RMASK_MAX_SIDE, RMASK_MAX_SIDE - 4, RMASK_MAX_SIDE, cells, 8, test_error));
+    const int32_t most = RMASK_MAX_SIDE;
+    expect_ok(rmask_parse("causal & window(9)", most, most, NULL, &mask, test_error));
+    expect_ok(rmask_to_bytes(mask, most - 2, most, most - 4, most, cells, 8, test_error));
     expect(memcmp(cells, wanted, 4) == 0 && memcmp(cells + 8, wanted + 8, 4) == 0, "the last cells differ");
-    expect_ok(rmask_to_bits(mask, RMASK_MAX_SIDE - 2, RMASK_MAX_SIDE, RMASK_MAX_SIDE - 4, RMASK_MAX_SIDE, cells, 1, test_error));
+    expect_ok(rmask_to_bits(mask, most - 2, most, most - 4, most, cells, 1, test_error));
     expect(cells[0] == 7 && cells[1] == 15, "the last bits are %d and %d", cells[0], cells[1]);
     rmask_release(mask);
 }
@@ -150,8 +155,9 @@ static void errors(void **state)
     expect_ok(rmask_parse("full", 5, 20, NULL, &mask, test_error));
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         window w = wrong[i];
-        expect_fails(RMASK_ERR_RANGE, rmask_to_bits(mask, w.row_begin, w.row_end, w.col_begin, w.col_end, cells, 64, test_error));
-        expect_fails(RMASK_ERR_RANGE, rmask_to_bytes(mask, w.row_begin, w.row_end, w.col_begin, w.col_end, cells, 64, test_error));
+        const int32_t row = w.row_begin, row_end = w.row_end, col = w.col_begin, col_end = w.col_end;
+        expect_fails(RMASK_ERR_RANGE, rmask_to_bits(mask, row, row_end, col, col_end, cells, 64, test_error));
+        expect_fails(RMASK_ERR_RANGE, rmask_to_bytes(mask, row, row_end, col, col_end, cells, 64, test_error));
     }
     expect_fails(RMASK_ERR_ARGUMENT, rmask_to_bits(mask, 0, 2, 0, 17, cells, 2, test_error));
     expect(strstr(test_error->message, "3 are needed") != NULL, "%s", test_error->message);

@@ -24,7 +24,8 @@ static inline void rmask_bits_toggle(uint64_t *words, size_t begin, size_t end)
 
 /* Toggles the bits of columns [begin, end) that have an odd number of boundaries of one list at or left of them; boundary w
  * stands at column w + shift. */
-static inline void rmask_bits_toggle_list(uint64_t *words, int64_t begin, int64_t end, const int32_t *list, size_t n, int64_t shift)
+static inline void rmask_bits_toggle_list(uint64_t *words, int64_t begin, int64_t end, const int32_t *list, size_t n,
+                                          int64_t shift)
 {
     size_t i = rmask_upper_bound(list, n, begin - shift), from = 0;
     for (; i < n && list[i] + shift < end; i++) {

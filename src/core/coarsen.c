@@ -63,14 +63,20 @@ static uint32_t next_entry(const rmask *mask, const tile_row *t, uint32_t entry)
     return entry;
 }
 
-static uint32_t entry_units(const rmask *mask, uint32_t entry) { return mask->directory_offsets[entry + 1] - mask->directory_offsets[entry]; }
+static uint32_t entry_units(const rmask *mask, uint32_t entry)
+{
+    return mask->directory_offsets[entry + 1] - mask->directory_offsets[entry];
+}
 
 static rmask_row_containers entry_containers(const rmask *mask, uint32_t entry)
 {
     return rmask_containers_at(mask, mask->directory_offsets[entry], mask->directory_offsets[entry + 1]);
 }
 
-static rmask_boundaries boundaries_at(const rmask *mask, int32_t row) { return rmask_boundaries_of(mask, rmask_strip_of(mask, row)); }
+static rmask_boundaries boundaries_at(const rmask *mask, int32_t row)
+{
+    return rmask_boundaries_of(mask, rmask_strip_of(mask, row));
+}
 
 /* ---------------------------------------------------------------- marking */
 
@@ -169,8 +175,8 @@ static bool are_row_alike(rmask_row_containers row, int64_t begin, int64_t end, 
         const int64_t base = (int64_t)container.chunk * RMASK_CHUNK_COLS, limit = base + RMASK_CHUNK_COLS;
         if (limit <= begin) continue;
         if (base >= end || (wanted && base > begin)) return !wanted;
-        if (!are_alike(&container, (uint32_t)(begin > base ? begin - base : 0), (uint32_t)((end < limit ? end : limit) - base), wanted))
-            return false;
+        const int64_t from = begin > base ? begin : base, to = end < limit ? end : limit;
+        if (!are_alike(&container, (uint32_t)(from - base), (uint32_t)(to - base), wanted)) return false;
         begin = limit;
     }
     return begin >= end || !wanted;
@@ -212,8 +218,9 @@ static uint64_t count_strip_cells(const coarsener *c, int32_t row_begin, int32_t
 static bool is_emptied(const coarsener *c, const tile_row *t, int64_t tile)
 {
     const int64_t begin = tile * c->tiling.tile_cols, end = tile_end(c, tile);
+    const rmask *mask = c->tiling.mask;
     uint64_t holes = 0;
-    for (uint32_t entry = next_entry(c->tiling.mask, t, t->begin); entry < t->end; entry = next_entry(c->tiling.mask, t, entry + 1))
+    for (uint32_t entry = next_entry(mask, t, t->begin); entry < t->end; entry = next_entry(mask, t, entry + 1))
         if (!is_row_empty(c, entry, begin, end, &holes)) return false;
     return holes > 0 && holes == count_strip_cells(c, t->row_begin, t->row_end, begin, end);
 }
@@ -242,8 +249,8 @@ static rmask_status look_at_boundaries(coarsener *c, const tile_row *t, rmask_bo
 /* Looks at the tiles that lie wholly in the columns [begin, end). */
 static rmask_status look_at_columns(coarsener *c, const tile_row *t, int64_t begin, int64_t end)
 {
-    for (int64_t tile = (begin + c->tiling.tile_cols - 1) / c->tiling.tile_cols; tile < c->tiling.cols && tile_end(c, tile) <= end; tile++)
-        RMASK_TRY(look_at(c, t, tile));
+    int64_t tile = (begin + c->tiling.tile_cols - 1) / c->tiling.tile_cols;
+    for (; tile < c->tiling.cols && tile_end(c, tile) <= end; tile++) RMASK_TRY(look_at(c, t, tile));
     return RMASK_OK;
 }
 
@@ -260,8 +267,8 @@ static bool has_run(const rmask_container *array, uint32_t n)
 static rmask_status look_at_runs(coarsener *c, const tile_row *t, uint32_t entry)
 {
     rmask_row_containers row = entry_containers(c->tiling.mask, entry);
-    const int32_t cols = c->tiling.mask->cols;
-    const uint32_t width = (uint32_t)c->tiling.tile_cols, last_width = (uint32_t)(cols - (c->tiling.cols - 1) * c->tiling.tile_cols);
+    const int32_t cols = c->tiling.mask->cols, width = c->tiling.tile_cols, last_width = cols - (c->tiling.cols - 1) * width;
+    const uint32_t least = (uint32_t)(last_width < width ? last_width : width);
     int64_t begin = 0, end = 0; /* a run of exceptions */
 #define TAKE(col)                                                  \
     do {                                                           \
@@ -274,7 +281,7 @@ static rmask_status look_at_runs(coarsener *c, const tile_row *t, uint32_t entry
     } while (0)
     for (rmask_container container; rmask_next_container(&row, &container);) {
         const int64_t base = (int64_t)container.chunk * RMASK_CHUNK_COLS;
-        if (cols <= RMASK_CHUNK_COLS && !container.is_bitset && !has_run(&container, last_width < width ? last_width : width)) break;
+        if (cols <= RMASK_CHUNK_COLS && !container.is_bitset && !has_run(&container, least)) break;
         for (uint32_t i = 0; i < container.num_units; i++) {
             if (!container.is_bitset)
                 TAKE(base + container.units[i]);
@@ -288,7 +295,8 @@ static rmask_status look_at_runs(coarsener *c, const tile_row *t, uint32_t entry
 
 /* Looks where tiles may go out in the rows [row_begin, row_end) of a strip, whose directory entries begin at *entry; that moves
  * on. */
-static rmask_status look_at_strip(coarsener *c, const tile_row *t, rmask_boundaries b, int32_t row_begin, int32_t row_end, uint32_t *entry)
+static rmask_status look_at_strip(coarsener *c, const tile_row *t, rmask_boundaries b, int32_t row_begin, int32_t row_end,
+                                  uint32_t *entry)
 {
     const rmask *mask = c->tiling.mask;
     int32_t num_rows = 0;
@@ -361,7 +369,8 @@ static size_t popcount(const uint64_t *words, size_t num_words)
 
 static void toggle_row(uint64_t *words, int32_t cols, rmask_row_containers row)
 {
-    for (rmask_container container; rmask_next_container(&row, &container);) rmask_bits_toggle_container(words, 0, cols, &container);
+    for (rmask_container container; rmask_next_container(&row, &container);)
+        rmask_bits_toggle_container(words, 0, cols, &container);
 }
 
 /* The same with many of them. */
@@ -413,8 +422,10 @@ static rmask_status put_strips(coarsener *c)
 {
     const rmask *tiles = c->tiles;
     if (!c->tiling.inverted) {
-        for (uint32_t i = 0; i < tiles->num_strips; i++)
-            RMASK_TRY(rmask_draft_strip(&c->draft, (int32_t)tiles->strips[i].row_begin, rmask_boundaries_of(tiles, &tiles->strips[i])));
+        for (uint32_t i = 0; i < tiles->num_strips; i++) {
+            const rmask_strip *strip = &tiles->strips[i];
+            RMASK_TRY(rmask_draft_strip(&c->draft, (int32_t)strip->row_begin, rmask_boundaries_of(tiles, strip)));
+        }
         return RMASK_OK;
     }
     for (uint32_t i = 0; i < tiles->num_strips; i++) { /* one more flip at column 0 */
@@ -459,9 +470,11 @@ static rmask_status put_exceptions(coarsener *c)
 static void count_kinds(coarsener *c)
 {
     const rmask *mask = c->tiling.mask;
-    const uint64_t strip_cells =
-        count_strip_cells(&(coarsener){.tiling = {.mask = mask}}, 0, mask->rows, 0, mask->cols), count = mask->header->count;
-    const uint64_t num_holes = (strip_cells + mask->header->num_exceptions - count) / 2, num_extras = mask->header->num_exceptions - num_holes;
+    const uint64_t num_exceptions = mask->header->num_exceptions;
+    uint64_t strip_cells = count_strip_cells(c, 0, mask->rows, 0, mask->cols);
+    if (c->tiling.inverted) strip_cells = (uint64_t)mask->rows * (uint64_t)mask->cols - strip_cells;
+    const uint64_t num_holes = (strip_cells + num_exceptions - mask->header->count) / 2;
+    const uint64_t num_extras = num_exceptions - num_holes;
     c->has_extras = (c->tiling.inverted ? num_holes : num_extras) > 0;
     c->has_holes = (c->tiling.inverted ? num_extras : num_holes) > 0;
 }
@@ -498,20 +511,29 @@ static rmask_status coarsen(rmask_tiling tiling, rmask **out, rmask_error *error
     return rmask_draft_finish(&c.draft, out, error);
 }
 
-rmask_status rmask_coarsen(const rmask *mask, int32_t tile_rows, int32_t tile_cols, rmask **any, rmask **all, rmask_error *error)
+rmask_status rmask_check_tile(int32_t tile_rows, int32_t tile_cols, rmask_error *error)
+{
+    if (tile_rows >= 1 && tile_cols >= 1) return RMASK_OK;
+    return rmask_fail(error, RMASK_ERR_RANGE, "tiles of %d x %d are out of range: their sides are at least 1", (int)tile_rows,
+                      (int)tile_cols);
+}
+
+rmask_status rmask_coarsen(const rmask *mask, int32_t tile_rows, int32_t tile_cols, rmask **any, rmask **all,
+                           rmask_error *error)
 {
     if (any) *any = NULL;
     if (all) *all = NULL;
-    if (tile_rows < 1 || tile_cols < 1)
-        return rmask_fail(error, RMASK_ERR_RANGE, "tiles of %d x %d are out of range: their sides are at least 1", (int)tile_rows,
-                          (int)tile_cols);
+    RMASK_TRY(rmask_check_tile(tile_rows, tile_cols, error));
     RMASK_TRY(rmask_trust(mask, error));
     if (tile_rows == 1 && tile_cols == 1) {
         if (any) *any = rmask_retain(mask);
         if (all) *all = rmask_retain(mask);
         return RMASK_OK;
     }
-    rmask_tiling tiling = {mask, false, tile_rows, tile_cols, rmask_num_tiles(mask->rows, tile_rows), rmask_num_tiles(mask->cols, tile_cols)};
+    rmask_tiling tiling = {mask,      false,
+                           tile_rows, tile_cols,
+                           rmask_num_tiles(mask->rows, tile_rows),
+                           rmask_num_tiles(mask->cols, tile_cols)};
     if (any) RMASK_TRY(coarsen(tiling, any, error));
     tiling.inverted = true;
     const rmask_status status = all ? coarsen(tiling, all, error) : RMASK_OK;

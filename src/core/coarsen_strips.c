@@ -181,7 +181,8 @@ static rmask_status cover_strip(walk *w, const columns *all, int32_t row_begin, 
     bool meets = false;
     w->strip.len = 0;
     while (at.i < b->num_fixed || at.j < end) {
-        const int64_t u = at.i < b->num_fixed ? b->fixed[at.i] : INT64_MAX, s = at.j < end ? b->sliding[at.j] + (int64_t)row_begin : INT64_MAX;
+        const int64_t u = at.i < b->num_fixed ? b->fixed[at.i] : INT64_MAX;
+        const int64_t s = at.j < end ? b->sliding[at.j] + (int64_t)row_begin : INT64_MAX;
         const bool slides = s < u;
         at.col = (int32_t)(slides ? s : u);
         if (at.col > reach) {
@@ -292,7 +293,8 @@ static rmask_status find_stretch(walk *w, const columns *all, int32_t tile_row, 
     int32_t last = (int32_t)(end / t->tile_rows);
     if (last - tile_row < RMASK_RING_ROWS || (w->moves && !equal)) return RMASK_OK;
     w->fixed.len = w->sliding.len = 0;
-    if (!rmask_vec_reserve(allocator_of(w), &w->fixed, 2 * w->runs.len) || !rmask_vec_reserve(allocator_of(w), &w->sliding, 2 * w->runs.len))
+    if (!rmask_vec_reserve(allocator_of(w), &w->fixed, 2 * w->runs.len) ||
+        !rmask_vec_reserve(allocator_of(w), &w->sliding, 2 * w->runs.len))
         return RMASK_ERR_NOMEM;
     if (w->moves)
         last = list_boundaries(w, tile_row, last);

@@ -89,7 +89,8 @@ static void draw_fixed(window *w, const view *v, int64_t begin, int64_t end)
 }
 
 /* The block of columns [begin, end); the fixed boundaries are drawn. */
-static inline void write_block(window *w, int32_t row, const view *v, int64_t begin, int64_t end, row_exceptions *exceptions, uint8_t *out)
+static inline void write_block(window *w, int32_t row, const view *v, int64_t begin, int64_t end, row_exceptions *exceptions,
+                               uint8_t *out)
 {
     const rmask_boundaries *b = &v->boundaries;
     const size_t num_cols = (size_t)(end - begin), num_words = rmask_words_of(num_cols);
@@ -155,8 +156,8 @@ static rmask_status check(const window *w, size_t row_stride, rmask_error *error
                           (int)w->row_end, (int)w->col_begin, (int)w->col_end);
     const size_t needed = row_bytes(w->col_end - w->col_begin, w->write);
     if (row_stride < needed)
-        return rmask_fail(error, RMASK_ERR_ARGUMENT, "a row stride of %zu bytes is too small for %d columns: %zu are needed", row_stride,
-                          (int)(w->col_end - w->col_begin), needed);
+        return rmask_fail(error, RMASK_ERR_ARGUMENT, "a row stride of %zu bytes is too small for %d columns: %zu are needed",
+                          row_stride, (int)(w->col_end - w->col_begin), needed);
     return RMASK_OK;
 }
 
@@ -173,7 +174,8 @@ static rmask_status write_window(window *w, uint8_t *out, size_t row_stride, rma
     w->col_begin = cut(w->col_begin, mask->cols);
     w->col_end = cut(w->col_end, mask->cols);
     RMASK_TRY(rmask_trust_rows(mask, w->row_begin, w->row_end, error));
-    const size_t rows_inside = (size_t)(w->row_end - w->row_begin), bytes_inside = row_bytes(w->col_end - w->col_begin, w->write);
+    const size_t rows_inside = (size_t)(w->row_end - w->row_begin);
+    const size_t bytes_inside = row_bytes(w->col_end - w->col_begin, w->write);
     w->block_bytes = row_bytes(BLOCK_COLS, w->write);
     if (bytes_inside > 0) write_rows(w, out, row_stride);
     for (size_t row = 0; row < num_rows; row++) {
@@ -183,18 +185,22 @@ static rmask_status write_window(window *w, uint8_t *out, size_t row_stride, rma
     return RMASK_OK;
 }
 
-rmask_status rmask_to_bits(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end, uint8_t *bits,
-                           size_t row_stride, rmask_error *error)
+rmask_status rmask_to_bits(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,
+                           uint8_t *bits, size_t row_stride, rmask_error *error)
 {
-    window w;
-    w.mask = mask, w.row_begin = row_begin, w.row_end = row_end, w.col_begin = col_begin, w.col_end = col_end, w.write = write_bits;
+    window w; /* its blocks are drawn before they are read */
+    w.mask = mask;
+    w.row_begin = row_begin, w.row_end = row_end, w.col_begin = col_begin, w.col_end = col_end;
+    w.write = write_bits;
     return write_window(&w, bits, row_stride, error);
 }
 
-rmask_status rmask_to_bytes(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end, uint8_t *cells,
-                            size_t row_stride, rmask_error *error)
+rmask_status rmask_to_bytes(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,
+                            uint8_t *cells, size_t row_stride, rmask_error *error)
 {
     window w;
-    w.mask = mask, w.row_begin = row_begin, w.row_end = row_end, w.col_begin = col_begin, w.col_end = col_end, w.write = write_bytes;
+    w.mask = mask;
+    w.row_begin = row_begin, w.row_end = row_end, w.col_begin = col_begin, w.col_end = col_end;
+    w.write = write_bytes;
     return write_window(&w, cells, row_stride, error);
 }

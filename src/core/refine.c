@@ -6,7 +6,8 @@
 #include "core/draft.h"
 #include "core/row.h"
 
-static rmask_status put_row(rmask_draft *draft, const rmask *mask, int32_t row, int32_t tile_rows, int32_t tile_cols, rmask_int32_vec *ranges)
+static rmask_status put_row(rmask_draft *draft, const rmask *mask, int32_t row, int32_t tile_rows, int32_t tile_cols,
+                            rmask_int32_vec *ranges)
 {
     ranges->len = 0;
     RMASK_TRY(rmask_append_ranges(mask, row, &draft->allocator, ranges));
@@ -27,16 +28,15 @@ static int32_t same_until(const rmask *mask, int32_t row, rmask_exception_walk *
     return exception_row < strip_end ? exception_row : strip_end;
 }
 
-static rmask_status check(const rmask *mask, int32_t tile_rows, int32_t tile_cols, int32_t rows, int32_t cols, rmask_error *error)
+static rmask_status check(const rmask *mask, int32_t tile_rows, int32_t tile_cols, int32_t rows, int32_t cols,
+                          rmask_error *error)
 {
-    if (tile_rows < 1 || tile_cols < 1)
-        return rmask_fail(error, RMASK_ERR_RANGE, "tiles of %d x %d are out of range: their sides are at least 1", (int)tile_rows,
-                          (int)tile_cols);
+    RMASK_TRY(rmask_check_tile(tile_rows, tile_cols, error));
     RMASK_TRY(rmask_check_grid(rows, cols, error));
     if (rmask_num_tiles(rows, tile_rows) == mask->rows && rmask_num_tiles(cols, tile_cols) == mask->cols) return RMASK_OK;
-    return rmask_fail(error, RMASK_ERR_ARGUMENT, "a grid of %d x %d takes %d x %d tiles of %d x %d, the mask has %d x %d", (int)rows, (int)cols,
-                      (int)rmask_num_tiles(rows, tile_rows), (int)rmask_num_tiles(cols, tile_cols), (int)tile_rows, (int)tile_cols,
-                      (int)mask->rows, (int)mask->cols);
+    return rmask_fail(error, RMASK_ERR_ARGUMENT, "a grid of %d x %d takes %d x %d tiles of %d x %d, the mask has %d x %d",
+                      (int)rows, (int)cols, (int)rmask_num_tiles(rows, tile_rows), (int)rmask_num_tiles(cols, tile_cols),
+                      (int)tile_rows, (int)tile_cols, (int)mask->rows, (int)mask->cols);
 }
 
 rmask_status rmask_refine(const rmask *mask, int32_t tile_rows, int32_t tile_cols, int32_t rows, int32_t cols, rmask **out,

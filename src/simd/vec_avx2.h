@@ -124,7 +124,7 @@ static inline size_t vec_count_less(vec a, int32_t key)
 static inline void vec_spread(uint8_t *out, uint64_t word)
 {
     const __m256i bit = _mm256_set1_epi64x((long long)UINT64_C(0x8040201008040201)), ones = _mm256_set1_epi8(1);
-    const __m256i source = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
+    const __m256i source = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
     for (size_t i = 0; i < 2; i++, word >>= 32) {
         const __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi32((int32_t)(uint32_t)word), source);
         const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit), bit);
