@@ -26,6 +26,7 @@ const op ops[NUM_OPS] = {
     [17] = {"builder mask", op_add_mask},
     [18] = {"freeze", op_freeze},
     [19] = {"check all readers", op_check_same},
+    [20] = {"transpose", op_transpose},
     [21] = {"slice", op_slice},
     [22] = {"shift", op_shift},
     [23] = {"concat", op_concat},
@@ -34,6 +35,12 @@ const op ops[NUM_OPS] = {
     [26] = {"take_rows", op_take_rows},
     [27] = {"coarsen", op_coarsen},
     [28] = {"refine", op_refine},
+    [30] = {"new grower", op_new_grower},
+    [31] = {"grower columns", op_grow_cols},
+    [32] = {"grower extend", op_grow_extend},
+    [33] = {"grower row", op_grow_row},
+    [34] = {"grower rows", op_grow_rows},
+    [35] = {"grower mask", op_grower_mask},
 };
 
 /* ---------------------------------------------------------------- allocations that fail */
@@ -133,6 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t num_bytes)
     run(&w);
     note("the end");
     rmask_builder_destroy(w.builder), twin_free(w.built);
+    rmask_grower_destroy(w.grower), twin_free(w.grown);
     for (int i = 0; i < NUM_SLOTS; i++) {
         check_rows_release(w.slots[i].mask, w.slots[i].t);
         twin_free(w.slots[i].t);

@@ -90,6 +90,7 @@ void op_row_combine(world *w);
 void op_rows(world *w);
 void op_not(world *w);
 
+void op_transpose(world *w);
 void op_slice(world *w);
 void op_shift(world *w);
 void op_concat(world *w);
@@ -100,6 +101,13 @@ void op_take_rows(world *w);
 void op_coarsen(world *w);
 void op_refine(world *w);
 void op_window(world *w);
+
+void op_new_grower(world *w);
+void op_grow_cols(world *w);
+void op_grow_extend(world *w);
+void op_grow_row(world *w);
+void op_grow_rows(world *w);
+void op_grower_mask(world *w);
 
 void op_check_same(world *w);
 void op_raster(world *w);

@@ -14,6 +14,17 @@ static void paste(twin *to, const twin *from, int64_t row, int64_t col)
                 twin_at(to, (int32_t)(row + r))[col + c] = twin_at(from, (int32_t)r)[c];
 }
 
+void op_transpose(world *w)
+{
+    const slot *s = ops_slot(w);
+    rmask *mask;
+    twin *t = twin_create(s->t->cols, s->t->rows);
+    for (int32_t row = 0; row < t->rows; row++)
+        for (int32_t col = 0; col < t->cols; col++) twin_at(t, row)[col] = twin_at(s->t, col)[row];
+    succeeds(w, &mask, rmask_transpose(s->mask, &mask, test_error));
+    ops_put(w, mask, t);
+}
+
 void op_slice(world *w)
 {
     const slot *s = ops_slot(w);

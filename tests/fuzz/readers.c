@@ -90,10 +90,26 @@ static void check_reshaping(const rmask *mask, bool sound)
     rmask *result;
     if (survives(rmask_slice(mask, rows / 3, rows - rows / 4, cols / 3, cols, &result, test_error))) check_result(result, sound);
     if (survives(rmask_shift(mask, 1, -2, &result, test_error))) check_result(result, sound);
+    if (survives(rmask_transpose(mask, &result, test_error))) check_result(result, sound);
     if (rows > 0 && survives(rmask_take_rows(mask, taken, 3, &result, test_error))) check_result(result, sound);
     if (rows > INT32_MAX / 2 || cols > INT32_MAX / 2) return;
     if (survives(rmask_stack(twice, 2, &result, test_error))) check_result(result, sound);
     if (survives(rmask_repeat(mask, 2, &result, test_error))) check_result(result, sound);
+}
+
+static void check_grower(const rmask *mask, bool sound)
+{
+    const int32_t cols[] = {0, 2};
+    rmask_grower *grower;
+    rmask *result;
+    if (rmask_rows(mask) > INT32_MAX - 9 || rmask_cols(mask) > INT32_MAX - 9) return;
+    if (!survives(rmask_grower_create(mask, &grower, test_error))) return;
+    expect_ok(rmask_grower_add_cols(grower, 3, test_error));
+    expect_ok(rmask_grower_extend(grower, 2, test_error));
+    expect_ok(rmask_grower_add_row(grower, cols, 2, test_error));
+    expect_ok(rmask_grower_mask(grower, &result, test_error));
+    rmask_grower_destroy(grower);
+    check_result(result, sound);
 }
 
 static void check_builder(const rmask *mask, bool sound)
@@ -119,6 +135,7 @@ static void check_whole(const rmask *mask, bool sound)
     check_algebra(mask, sound);
     check_tiles(mask, sound);
     check_reshaping(mask, sound);
+    check_grower(mask, sound);
     if (stats.count <= 20 * MOST_CELLS && rows <= 20 * MOST_CELLS) {
         check_builder(mask, sound);
         uint64_t total = 0;
