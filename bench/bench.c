@@ -143,12 +143,23 @@ static json_t *run_flags(const struct bench_flags *flags)
     return run_config(&config, is_quiet(flags));
 }
 
+static const struct bench_suite suites[] = {
+    {"when", suite_when},       {"block-pool", suite_block_pool}, {"files", suite_files},
+    {"algebra", suite_algebra}, {"growth", suite_growth},
+};
+
+const struct bench_suite *bench_find_suite(const char *name)
+{
+    for (size_t i = 0; i < sizeof suites / sizeof *suites; i++)
+        if (strcmp(name, suites[i].name) == 0)
+            return &suites[i];
+    return NULL;
+}
+
 static json_t *run(const struct bench_flags *flags)
 {
-    if (flags->suite && strcmp(flags->suite, "when") == 0)
-        return suite_when(flags, is_quiet(flags));
     if (flags->suite)
-        return suite_block_pool(flags, is_quiet(flags));
+        return bench_find_suite(flags->suite)->run(flags, is_quiet(flags));
     if (flags->preset)
         return run_presets(flags);
     return run_flags(flags);
@@ -171,6 +182,6 @@ int bench_main(int argc, char **argv)
         return 0;
     }
     json_decref(json);
-    printf("\nAs JSON: add --json -. More: roarmask bench --preset all, --suite when, --suite block-pool\n");
+    printf("\nAs JSON: add --json -. More: roarmask bench --preset all, --suite when, block-pool, files, algebra or growth\n");
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "preset.h"
+#include "suites.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -34,7 +35,7 @@ static const struct argp_option options[] = {
     {"sparsity", KEY_SPARSITY, "S", 0, "every row sees (1 - S) * N / 10 random blocks more (0.99)", 1},
     {"pattern", KEY_PATTERN, "EXPR", 0, "another pattern, an expression, in place of the three above", 1},
     {"preset", KEY_PRESET, "A,B,...", 0, "configurations with names; 'list' lists them, 'all' runs them all", 1},
-    {"suite", KEY_SUITE, "NAME", 0, "when: the published claims put to the test; block-pool: allocating and freeing blocks", 1},
+    {"suite", KEY_SUITE, "NAME", 0, "a question of its own: when, block-pool, files, algebra or growth; see docs/benchmarking.md", 1},
     {"methods", KEY_METHODS, "A,B,...", 0, "only these of dense, bitset, coo, csr, croaring, croaring2d, roarmask", 1},
     {NULL, 0, NULL, 0, "How:", 2},
     {"queries", KEY_QUERIES, "N", 0, "random rows a round (1000)", 2},
@@ -155,8 +156,8 @@ static void check_names(const struct bench_flags *flags)
 {
     for (const char *at = flags->preset; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
         check_preset(at, strcspn(at, ","));
-    if (flags->suite && strcmp(flags->suite, "when") != 0 && strcmp(flags->suite, "block-pool") != 0)
-        cli_die(CLI_USAGE, "unknown suite '%s'; there are when and block-pool", flags->suite);
+    if (flags->suite && !bench_find_suite(flags->suite))
+        cli_die(CLI_USAGE, "unknown suite '%s'; there are when, block-pool, files, algebra and growth", flags->suite);
 }
 
 /* The published defaults, where neither a preset nor a suite has its own. */

@@ -73,6 +73,11 @@ struct format format_factor(double factor)
     return out;
 }
 
+struct format format_number(double value)
+{
+    return isnan(value) ? none() : with_unit(value, "", "");
+}
+
 struct format format_percent(double share)
 {
     return with_unit(share * 100, "", "%");

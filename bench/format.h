@@ -13,6 +13,7 @@ struct format format_bytes(double num_bytes); /* "977 KiB"; "-" for NAN */
 struct format format_ns(double ns);           /* "14.9 ms"; "-" for NAN */
 struct format format_count(uint64_t count);   /* "62,500" */
 struct format format_factor(double factor);   /* "452x"; "-" for NAN */
+struct format format_number(double value);     /* "14.9"; "-" for NAN */
 struct format format_percent(double share);   /* 0.1543 is "15.4%" */
 
 #endif

@@ -64,6 +64,9 @@ void bench_measure(const struct bench_config *config, struct bench_result *resul
 /* Sorts the values. NAN if there are none. */
 double bench_median(double *values, int count);
 
+/* Nanoseconds since `begin` (of bench_now_ns), less what reading the clock costs. */
+double bench_since_ns(double begin);
+
 /* What the operation is called in JSON ("query_ns") and in tables ("row query"). */
 extern const char *const bench_op_keys[BENCH_NUM_OPS];
 extern const char *const bench_op_names[BENCH_NUM_OPS];

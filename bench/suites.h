@@ -10,6 +10,17 @@
 /* Each measures, prints its tables unless `quiet`, and returns its JSON object. */
 json_t *suite_when(const struct bench_flags *flags, bool quiet);
 json_t *suite_block_pool(const struct bench_flags *flags, bool quiet);
+json_t *suite_files(const struct bench_flags *flags, bool quiet);
+json_t *suite_algebra(const struct bench_flags *flags, bool quiet);
+json_t *suite_growth(const struct bench_flags *flags, bool quiet);
+
+struct bench_suite {
+    const char *name;
+    json_t *(*run)(const struct bench_flags *flags, bool quiet);
+};
+
+/* The suite of that name; NULL where there is none. */
+const struct bench_suite *bench_find_suite(const char *name);
 
 /* The published claims of the block pool: the Roaring bitmap takes more memory than the free list, and more time. */
 struct pool_factors {

@@ -25,7 +25,7 @@ static double clock_cost_ns(void)
     return cost;
 }
 
-static double since_ns(double begin)
+double bench_since_ns(double begin)
 {
     double taken = bench_now_ns() - begin - clock_cost_ns();
     return taken > 0 ? taken : 0;
@@ -56,7 +56,7 @@ static double time_creation(const struct run *run, const struct run_subject *sub
     for (int i = 0; i < subject->samples[op].repeats; i++) {
         double begin = bench_now_ns();
         void *object = create_object(run, subject, op);
-        taken += since_ns(begin);
+        taken += bench_since_ns(begin);
         subject->method->release(object);
     }
     return taken / subject->samples[op].repeats;
@@ -68,7 +68,7 @@ static double time_queries(const struct run *run, const struct run_subject *subj
     double begin = bench_now_ns();
     for (int32_t i = 0; i < queries; i++)
         subject->method->row(subject->mask, run->rows[2 * i], run->out[0]);
-    return since_ns(begin) / queries;
+    return bench_since_ns(begin) / queries;
 }
 
 static double time_intersections(const struct run *run, const struct run_subject *subject)
@@ -77,7 +77,7 @@ static double time_intersections(const struct run *run, const struct run_subject
     double begin = bench_now_ns();
     for (int32_t i = 0; i < queries; i++)
         subject->method->row_and(subject->mask, run->rows[2 * i], run->rows[2 * i + 1], run->out[0]);
-    return since_ns(begin) / queries;
+    return bench_since_ns(begin) / queries;
 }
 
 static double time_export(const struct run *run, const struct run_subject *subject)
@@ -85,7 +85,7 @@ static double time_export(const struct run *run, const struct run_subject *subje
     double begin = bench_now_ns();
     for (int i = 0; i < subject->samples[BENCH_EXPORT].repeats; i++)
         subject->method->to_csr(subject->mask, run->scratch.indptr, run->scratch.indices);
-    return since_ns(begin) / subject->samples[BENCH_EXPORT].repeats;
+    return bench_since_ns(begin) / subject->samples[BENCH_EXPORT].repeats;
 }
 
 static double time_once(const struct run *run, const struct run_subject *subject, enum bench_op op)
@@ -166,7 +166,7 @@ void *time_first_build(struct run *run, struct run_subject *subject)
     struct run_samples *samples = &subject->samples[BENCH_BUILD_ROWS];
     double begin = bench_now_ns();
     void *mask = subject->method->build_rows(&run->csr);
-    double taken = since_ns(begin);
+    double taken = bench_since_ns(begin);
     if (taken >= run->config->effort.max_seconds * 1e9) {
         samples->repeats = samples->count = 1;
         samples->ns[0] = samples->total_ns = taken;
