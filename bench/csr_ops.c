@@ -15,8 +15,7 @@ static struct bench_csr *create(int32_t rows, int32_t cols, int64_t max_cells)
 
 void csr_release(struct bench_csr *csr)
 {
-    if (!csr)
-        return;
+    if (!csr) return;
     bench_free(csr->indptr);
     bench_free(csr->indices);
     bench_free(csr);
@@ -26,15 +25,12 @@ void csr_release(struct bench_csr *csr)
 struct bench_csr *csr_transpose(const struct bench_csr *csr)
 {
     struct bench_csr *out = create(csr->cols, csr->rows, csr->indptr[csr->rows]);
-    for (int64_t i = 0; i < csr->indptr[csr->rows]; i++)
-        out->indptr[csr->indices[i] + 1]++;
-    for (int32_t col = 0; col < csr->cols; col++)
-        out->indptr[col + 1] += out->indptr[col];
+    for (int64_t i = 0; i < csr->indptr[csr->rows]; i++) out->indptr[csr->indices[i] + 1]++;
+    for (int32_t col = 0; col < csr->cols; col++) out->indptr[col + 1] += out->indptr[col];
     int64_t *next = bench_alloc(((size_t)csr->cols + 1) * sizeof *next);
     memcpy(next, out->indptr, ((size_t)csr->cols + 1) * sizeof *next);
     for (int32_t row = 0; row < csr->rows; row++)
-        for (int64_t i = csr->indptr[row]; i < csr->indptr[row + 1]; i++)
-            out->indices[next[csr->indices[i]]++] = row;
+        for (int64_t i = csr->indptr[row]; i < csr->indptr[row + 1]; i++) out->indices[next[csr->indices[i]]++] = row;
     bench_free(next);
     return out;
 }
@@ -55,8 +51,8 @@ static int64_t first_at_least(const struct bench_csr *csr, int32_t row, int32_t 
 }
 
 /* The window's cells, `col_by` to the right, as the rows from `row_at` on of a grid of rows x cols. */
-static struct bench_csr *place(const struct bench_csr *csr, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,
-                               int32_t rows, int32_t cols, int32_t row_at, int32_t col_by)
+static struct bench_csr *place(const struct bench_csr *csr, int32_t row_begin, int32_t row_end, int32_t col_begin,
+                               int32_t col_end, int32_t rows, int32_t cols, int32_t row_at, int32_t col_by)
 {
     struct bench_csr *out = create(rows, cols, csr->indptr[row_end] - csr->indptr[row_begin]);
     int64_t count = 0;
@@ -80,10 +76,7 @@ struct bench_csr *csr_shift(const struct bench_csr *csr, int32_t row_shift, int3
     return place(csr, 0, csr->rows - row_shift, 0, csr->cols - col_shift, csr->rows, csr->cols, row_shift, col_shift);
 }
 
-static int32_t least(int32_t a, int32_t b)
-{
-    return a < b ? a : b;
-}
+static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
 
 void csr_coarsen(const struct bench_csr *csr, int32_t side, struct bench_csr **any, struct bench_csr **all)
 {
@@ -94,13 +87,10 @@ void csr_coarsen(const struct bench_csr *csr, int32_t side, struct bench_csr **a
     int32_t *counts = bench_alloc_zeroed((size_t)cols, sizeof *counts);
     for (int32_t tile_row = 0; tile_row < rows; tile_row++) {
         int32_t row_begin = tile_row * side, height = least(side, csr->rows - row_begin);
-        for (int64_t i = csr->indptr[row_begin]; i < csr->indptr[row_begin + height]; i++)
-            counts[csr->indices[i] / side]++;
+        for (int64_t i = csr->indptr[row_begin]; i < csr->indptr[row_begin + height]; i++) counts[csr->indices[i] / side]++;
         for (int32_t col = 0; col < cols; col++) {
-            if (counts[col] > 0)
-                (*any)->indices[num_any++] = col;
-            if (counts[col] == height * least(side, csr->cols - col * side))
-                (*all)->indices[num_all++] = col;
+            if (counts[col] > 0) (*any)->indices[num_any++] = col;
+            if (counts[col] == height * least(side, csr->cols - col * side)) (*all)->indices[num_all++] = col;
             counts[col] = 0;
         }
         (*any)->indptr[tile_row + 1] = num_any;
@@ -123,10 +113,8 @@ struct bench_csr *csr_combine(const struct bench_csr *a, const struct bench_csr 
             i += in_a;
             j += in_b;
         }
-        for (; i < end_i && function & 4; i++)
-            out->indices[count++] = a->indices[i];
-        for (; j < end_j && function & 2; j++)
-            out->indices[count++] = b->indices[j];
+        for (; i < end_i && function & 4; i++) out->indices[count++] = a->indices[i];
+        for (; j < end_j && function & 2; j++) out->indices[count++] = b->indices[j];
         out->indptr[row + 1] = count;
     }
     return out;

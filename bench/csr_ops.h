@@ -9,7 +9,8 @@
 void csr_release(struct bench_csr *csr); /* the arrays and the struct */
 
 struct bench_csr *csr_transpose(const struct bench_csr *csr);
-struct bench_csr *csr_slice(const struct bench_csr *csr, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end);
+struct bench_csr *csr_slice(const struct bench_csr *csr, int32_t row_begin, int32_t row_end, int32_t col_begin,
+                            int32_t col_end);
 struct bench_csr *csr_shift(const struct bench_csr *csr, int32_t row_shift, int32_t col_shift);
 
 /* Tiles of `side` x `side` with a cell, or with nothing but cells. */

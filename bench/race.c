@@ -21,8 +21,7 @@ static double take_turn(const struct racer *racer, int repeats)
         double begin = bench_now_ns();
         void *made = racer->run(racer->context);
         taken += bench_since_ns(begin);
-        if (racer->let_go)
-            racer->let_go(made);
+        if (racer->let_go) racer->let_go(made);
     }
     return taken / repeats;
 }
@@ -40,10 +39,8 @@ static void run_lane(struct lane *lane, const struct racer *racer)
 
 static bool wants_more(const struct lane *lane, double seconds)
 {
-    if (lane->count == 0)
-        return true;
-    if (lane->count == RUN_MAX_ROUNDS || lane->total_ns >= MAX_SECONDS * 1e9)
-        return false;
+    if (lane->count == 0) return true;
+    if (lane->count == RUN_MAX_ROUNDS || lane->total_ns >= MAX_SECONDS * 1e9) return false;
     return lane->count < MIN_ROUNDS || lane->total_ns < seconds * 1e9;
 }
 
@@ -55,14 +52,12 @@ void race(const char *label, struct racer *racers, int num_racers, double second
         again = false;
         for (int i = 0; i < num_racers; i++) {
             int at = (i + round) % num_racers;
-            if (!wants_more(&lanes[at], seconds))
-                continue;
+            if (!wants_more(&lanes[at], seconds)) continue;
             bench_progress("%s: %s", label, racers[at].name);
             run_lane(&lanes[at], &racers[at]);
             again |= wants_more(&lanes[at], seconds);
         }
     }
-    for (int i = 0; i < num_racers; i++)
-        racers[i].ns = bench_median(lanes[i].samples, lanes[i].count);
+    for (int i = 0; i < num_racers; i++) racers[i].ns = bench_median(lanes[i].samples, lanes[i].count);
     bench_free(lanes);
 }

@@ -32,10 +32,7 @@ struct pair {
     void *first, *second;
 };
 
-static void die_unless(rmask_status status, const rmask_error *error)
-{
-    cli_check(status, error, "algebra: ");
-}
+static void die_unless(rmask_status status, const rmask_error *error) { cli_check(status, error, "algebra: "); }
 
 static struct pair *new_pair(void *first, void *second)
 {
@@ -53,32 +50,32 @@ static void *read_bytes(void *context)
     size_t num_bytes;
     const uint64_t *words = rmask_data(subject->mask, &num_bytes);
     uint64_t sum = 0;
-    for (size_t i = 0; i < num_bytes / 8; i++)
-        sum += words[i];
+    for (size_t i = 0; i < num_bytes / 8; i++) sum += words[i];
     subject->sink = sum;
     return NULL;
 }
 
 /* Each of these makes a pair of masks (the second NULL but for coarsen), or of bench_csr. */
-#define MASK_OP(name, call)                         \
-    static void *name(void *context)                \
-    {                                               \
-        const struct subject *s = context;          \
-        rmask *out = NULL, *second = NULL;          \
-        rmask_error error;                          \
-        die_unless(call, &error);                   \
-        return new_pair(out, second);               \
+#define MASK_OP(name, call)                \
+    static void *name(void *context)       \
+    {                                      \
+        const struct subject *s = context; \
+        rmask *out = NULL, *second = NULL; \
+        rmask_error error;                 \
+        die_unless(call, &error);          \
+        return new_pair(out, second);      \
     }
-#define CSR_OP(name, call)                                  \
-    static void *name(void *context)                        \
-    {                                                       \
-        const struct subject *s = context;                  \
-        return new_pair(call, NULL);                        \
+#define CSR_OP(name, call)                 \
+    static void *name(void *context)       \
+    {                                      \
+        const struct subject *s = context; \
+        return new_pair(call, NULL);       \
     }
 
 MASK_OP(mask_transpose, rmask_transpose(s->mask, &out, &error))
 CSR_OP(rows_transpose, csr_transpose(&s->csr))
-MASK_OP(mask_slice, rmask_slice(s->mask, s->csr.rows / 4, s->csr.rows / 4 * 3, s->csr.cols / 4, s->csr.cols / 4 * 3, &out, &error))
+MASK_OP(mask_slice,
+        rmask_slice(s->mask, s->csr.rows / 4, s->csr.rows / 4 * 3, s->csr.cols / 4, s->csr.cols / 4 * 3, &out, &error))
 CSR_OP(rows_slice, csr_slice(&s->csr, s->csr.rows / 4, s->csr.rows / 4 * 3, s->csr.cols / 4, s->csr.cols / 4 * 3))
 MASK_OP(mask_shift, rmask_shift(s->mask, s->csr.rows / 10, s->csr.rows / 10, &out, &error))
 CSR_OP(rows_shift, csr_shift(&s->csr, s->csr.rows / 10, s->csr.rows / 10))
@@ -152,8 +149,7 @@ static struct bench_csr *export(const rmask *mask)
 
 static void compare(const char *preset, const char *operation, const rmask *mask, const struct bench_csr *wanted)
 {
-    if (!wanted)
-        return;
+    if (!wanted) return;
     struct bench_csr *got = export(mask);
     if (got->rows != wanted->rows || got->cols != wanted->cols ||
         memcmp(got->indptr, wanted->indptr, ((size_t)got->rows + 1) * sizeof *got->indptr) != 0 ||
@@ -207,7 +203,8 @@ static json_t *measure_operation(const struct bench_preset *preset, const struct
         printf("  %-38s %12s %12s %12s %16s\n", operation->text, format_ns(racers[1].ns).text, format_ns(racers[2].ns).text,
                format_ns(racers[3].ns).text, format_factor(factor).text);
     return json_pack("{s:s, s:o, s:o, s:o, s:o}", "operation", operation->key, "roarmask_ns", report_ns(racers[1].ns), "csr_ns",
-                     report_ns(racers[2].ns), "croaring2d_ns", report_ns(racers[3].ns), "reading_bytes_ns", report_ns(racers[0].ns));
+                     report_ns(racers[2].ns), "croaring2d_ns", report_ns(racers[3].ns), "reading_bytes_ns",
+                     report_ns(racers[0].ns));
 }
 
 static json_t *measure(const struct bench_preset *preset, const struct bench_flags *flags, bool quiet)
@@ -217,7 +214,11 @@ static json_t *measure(const struct bench_preset *preset, const struct bench_fla
     rmask *other = parse(bench_pattern_widen(reseeded), preset->num_blocks);
     free(reseeded);
     struct bench_csr *csr = export(mask), *other_csr = export(other);
-    struct subject subject = {.mask = mask, .other = other, .csr = *csr, .other_csr = *other_csr, .bitmap = make_bitmap(csr),
+    struct subject subject = {.mask = mask,
+                              .other = other,
+                              .csr = *csr,
+                              .other_csr = *other_csr,
+                              .bitmap = make_bitmap(csr),
                               .other_bitmap = make_bitmap(other_csr)};
     size_t num_bytes;
     rmask_data(mask, &num_bytes);
@@ -289,7 +290,8 @@ json_t *suite_algebra(const struct bench_flags *flags, bool quiet)
 {
     json_t *list = json_array();
     if (!quiet)
-        printf("algebra: masks reshaped and combined; results checked against csr, `reading the mask` is all its bytes once\n  %s\n",
+        printf("algebra: masks reshaped and combined; results checked against csr, `reading the mask` is all its bytes once\n  "
+               "%s\n",
                report_machine());
     for (int i = 0; i < bench_num_presets; i++)
         for (int j = 0; j < NUM_PRESETS; j++)

@@ -34,8 +34,7 @@ static char folder[PATH_MAX], paths[NUM_FILES][PATH_MAX + 16];
 
 static void remove_files(void)
 {
-    for (int i = 0; i < NUM_FILES; i++)
-        unlink(paths[i]);
+    for (int i = 0; i < NUM_FILES; i++) unlink(paths[i]);
     rmdir(folder);
 }
 
@@ -43,10 +42,8 @@ static void make_folder(void)
 {
     const char *parent = getenv("TMPDIR");
     snprintf(folder, sizeof folder, "%s/roarmask-bench-XXXXXX", parent && *parent ? parent : "/tmp");
-    if (!mkdtemp(folder))
-        cli_die(CLI_FAILED, "cannot make a temporary folder %s: %s", folder, strerror(errno));
-    for (int i = 0; i < NUM_FILES; i++)
-        snprintf(paths[i], sizeof paths[i], "%s/%d", folder, i);
+    if (!mkdtemp(folder)) cli_die(CLI_FAILED, "cannot make a temporary folder %s: %s", folder, strerror(errno));
+    for (int i = 0; i < NUM_FILES; i++) snprintf(paths[i], sizeof paths[i], "%s/%d", folder, i);
     atexit(remove_files);
 }
 
@@ -59,19 +56,14 @@ static struct mapped map_file(enum file_kind kind)
 {
     int file = open(paths[kind], O_RDONLY | O_CLOEXEC);
     struct stat facts;
-    if (file < 0 || fstat(file, &facts) != 0)
-        cli_die(CLI_FAILED, "cannot open %s: %s", paths[kind], strerror(errno));
+    if (file < 0 || fstat(file, &facts) != 0) cli_die(CLI_FAILED, "cannot open %s: %s", paths[kind], strerror(errno));
     void *data = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (data == MAP_FAILED)
-        cli_die(CLI_FAILED, "cannot map %s: %s", paths[kind], strerror(errno));
+    if (data == MAP_FAILED) cli_die(CLI_FAILED, "cannot map %s: %s", paths[kind], strerror(errno));
     close(file);
     return (struct mapped){data, (size_t)facts.st_size};
 }
 
-static void unmap(struct mapped mapped)
-{
-    munmap((void *)(uintptr_t)mapped.data, mapped.num_bytes);
-}
+static void unmap(struct mapped mapped) { munmap((void *)(uintptr_t)mapped.data, mapped.num_bytes); }
 
 /* ---------------------------------------------------------------- the ways */
 
@@ -81,10 +73,7 @@ struct subject {
     volatile uint64_t sink; /* so that sums are not optimised away */
 };
 
-static void die_unless(rmask_status status, const rmask_error *error)
-{
-    cli_check(status, error, "files: ");
-}
+static void die_unless(rmask_status status, const rmask_error *error) { cli_check(status, error, "files: "); }
 
 /* The least that can be done with a file: every word once. */
 static void *run_touch(void *context)
@@ -92,8 +81,7 @@ static void *run_touch(void *context)
     struct subject *subject = context;
     struct mapped mapped = map_file(FILE_ROARMASK);
     uint64_t sum = 0;
-    for (size_t i = 0; i < mapped.num_bytes / 8; i++)
-        sum += ((const uint64_t *)(const void *)mapped.data)[i];
+    for (size_t i = 0; i < mapped.num_bytes / 8; i++) sum += ((const uint64_t *)(const void *)mapped.data)[i];
     subject->sink = sum;
     unmap(mapped);
     return NULL;
@@ -142,10 +130,7 @@ static void *run_verify(void *context)
     return NULL;
 }
 
-static void let_go_of_mask(void *made)
-{
-    rmask_release(made);
-}
+static void let_go_of_mask(void *made) { rmask_release(made); }
 
 #ifdef ROARMASK_HAVE_CROARING
 
@@ -157,16 +142,14 @@ static size_t bitmap_row(const roaring_bitmap_t *bitmap, int32_t row, int32_t *o
     roaring_iterator_init(bitmap, &iterator);
     if (count && roaring_uint32_iterator_move_equalorlarger(&iterator, first))
         roaring_uint32_iterator_read(&iterator, (uint32_t *)out, (uint32_t)count);
-    for (size_t i = 0; i < count; i++)
-        out[i] &= 0xffff;
+    for (size_t i = 0; i < count; i++) out[i] &= 0xffff;
     return count;
 }
 
 static const roaring_bitmap_t *view_frozen(struct mapped mapped)
 {
     const roaring_bitmap_t *view = roaring_bitmap_frozen_view((const char *)mapped.data, mapped.num_bytes);
-    if (!view)
-        cli_die(CLI_FAILED, "files: CRoaring cannot view its own file");
+    if (!view) cli_die(CLI_FAILED, "files: CRoaring cannot view its own file");
     return view;
 }
 
@@ -196,8 +179,7 @@ static void *run_portable(void *context)
     struct mapped mapped = map_file(FILE_PORTABLE);
     roaring_bitmap_t *bitmap = roaring_bitmap_portable_deserialize_safe((const char *)mapped.data, mapped.num_bytes);
     unmap(mapped);
-    if (!bitmap)
-        cli_die(CLI_FAILED, "files: CRoaring cannot read its own file");
+    if (!bitmap) cli_die(CLI_FAILED, "files: CRoaring cannot read its own file");
     return bitmap;
 }
 
@@ -210,10 +192,7 @@ static void *run_portable_checked(void *context)
     return bitmap;
 }
 
-static void let_go_of_bitmap(void *made)
-{
-    roaring_bitmap_free(made);
-}
+static void let_go_of_bitmap(void *made) { roaring_bitmap_free(made); }
 
 static void write_file(enum file_kind kind, const void *data, size_t num_bytes)
 {
@@ -232,14 +211,14 @@ static int add_row(void *context, int32_t row, const int32_t *cols, size_t num_c
 /* Writes both files and sees that they hold the mask's cells. Returns whether the grid fits. */
 static bool write_bitmaps(const rmask *mask)
 {
-    if (rmask_rows(mask) > 65536 || rmask_cols(mask) > 65536)
-        return false;
+    if (rmask_rows(mask) > 65536 || rmask_cols(mask) > 65536) return false;
     bench_croaring_hook();
     roaring_bitmap_t *bitmap = roaring_bitmap_create();
     rmask_error error;
     die_unless(rmask_for_each_row(mask, 0, rmask_rows(mask), add_row, bitmap, &error), &error);
     roaring_bitmap_run_optimize(bitmap);
-    size_t frozen_bytes = roaring_bitmap_frozen_size_in_bytes(bitmap), portable_bytes = roaring_bitmap_portable_size_in_bytes(bitmap);
+    size_t frozen_bytes = roaring_bitmap_frozen_size_in_bytes(bitmap),
+           portable_bytes = roaring_bitmap_portable_size_in_bytes(bitmap);
     char *bytes = bench_alloc(frozen_bytes > portable_bytes ? frozen_bytes : portable_bytes);
     roaring_bitmap_frozen_serialize(bitmap, bytes);
     write_file(FILE_FROZEN, bytes, frozen_bytes);
@@ -322,10 +301,8 @@ static json_t *measure(const struct bench_preset *preset, const struct bench_fla
     subject->opened = opened;
 
     struct racer racers[NUM_WAYS] = {
-        [TOUCH] = {.run = run_touch},
-        [OPEN] = {.run = run_open},
-        [OPEN_ROW] = {.run = run_open_row},
-        [LOAD] = {.run = run_load, .let_go = let_go_of_mask},
+        [TOUCH] = {.run = run_touch},       [OPEN] = {.run = run_open},
+        [OPEN_ROW] = {.run = run_open_row}, [LOAD] = {.run = run_load, .let_go = let_go_of_mask},
         [VERIFY] = {.run = run_verify},
     };
     int num_racers = FROZEN;
@@ -348,8 +325,7 @@ static json_t *measure(const struct bench_preset *preset, const struct bench_fla
     race(label, racers, num_racers, flags->effort.min_seconds);
 
     json_t *rows = json_array();
-    if (!quiet)
-        printf("\n%s: %s\n  %-52s %12s %12s %12s\n", preset->name, preset->summary, "", "file", "time", "GB/s");
+    if (!quiet) printf("\n%s: %s\n  %-52s %12s %12s %12s\n", preset->name, preset->summary, "", "file", "time", "GB/s");
     for (int i = 0; i < num_racers; i++) {
         size_t num_bytes = file_bytes(ways[i].file);
         double gigabytes = (double)num_bytes / racers[i].ns;
@@ -357,8 +333,9 @@ static json_t *measure(const struct bench_preset *preset, const struct bench_fla
         if (!quiet)
             printf("  %-52s %12s %12s %12s\n", ways[i].text, format_bytes((double)num_bytes).text, format_ns(racers[i].ns).text,
                    reads_all ? format_number(gigabytes).text : "-");
-        json_array_append_new(rows, json_pack("{s:s, s:I, s:o, s:o}", "way", ways[i].key, "file_bytes", (json_int_t)num_bytes, "ns",
-                                              report_ns(racers[i].ns), "gb_per_s", reads_all ? json_real(gigabytes) : json_null()));
+        json_array_append_new(rows,
+                              json_pack("{s:s, s:I, s:o, s:o}", "way", ways[i].key, "file_bytes", (json_int_t)num_bytes, "ns",
+                                        report_ns(racers[i].ns), "gb_per_s", reads_all ? json_real(gigabytes) : json_null()));
     }
     rmask_release(opened);
     rmask_release(mask);

@@ -18,10 +18,7 @@
 
 enum { NUM_ROWS = 1000000, ROW_BLOCKS = 64, NUM_PARTS = 10, PART_ROWS = NUM_ROWS / NUM_PARTS, ROWS_A_MASK = 1000 };
 
-static void die_unless(rmask_status status, const rmask_error *error)
-{
-    cli_check(status, error, "growth: ");
-}
+static void die_unless(rmask_status status, const rmask_error *error) { cli_check(status, error, "growth: "); }
 
 static int compare_cols(const void *a, const void *b)
 {
@@ -45,8 +42,7 @@ static struct bench_csr draw_rows(uint64_t random)
             qsort(cols, (size_t)count, sizeof *cols, compare_cols);
             int32_t kept = 0;
             for (int32_t i = 0; i < count; i++)
-                if (i == 0 || cols[i] != cols[kept - 1])
-                    cols[kept++] = cols[i];
+                if (i == 0 || cols[i] != cols[kept - 1]) cols[kept++] = cols[i];
             count = kept;
         }
         csr.indptr[row + 1] = csr.indptr[row] + count;
@@ -94,7 +90,8 @@ static void grow_mask(const struct bench_csr *csr, struct times *times)
     for (int i = 0; i < NUM_MASKS; i++) {
         static int32_t out[ROW_BLOCKS + BENCH_SLACK];
         const int32_t rows = (i + 1) * ROWS_A_MASK;
-        if (rmask_rows(masks[i]) != rows || rmask_cols(masks[i]) != rows || rmask_count(masks[i]) != (uint64_t)csr->indptr[rows])
+        if (rmask_rows(masks[i]) != rows || rmask_cols(masks[i]) != rows ||
+            rmask_count(masks[i]) != (uint64_t)csr->indptr[rows])
             cli_die(CLI_FAILED, "growth: the mask of %d rows has changed", (int)rows);
         for (int32_t row = i == NUM_MASKS - 1 ? 0 : rows - ROWS_A_MASK; row < rows; row += i == NUM_MASKS - 1 ? 1 : 37) {
             size_t count, wanted_count;
@@ -107,8 +104,7 @@ static void grow_mask(const struct bench_csr *csr, struct times *times)
     rmask_stats stats;
     rmask_get_stats(masks[NUM_MASKS - 1], &stats);
     times->num_bytes = stats.num_bytes;
-    for (int i = 0; i < NUM_MASKS; i++)
-        rmask_release(masks[i]);
+    for (int i = 0; i < NUM_MASKS; i++) rmask_release(masks[i]);
     rmask_release(start);
 }
 
@@ -124,10 +120,8 @@ static void grow_csr(const struct bench_csr *csr, struct times *times)
         for (int32_t row = part * PART_ROWS; row < (part + 1) * PART_ROWS; row++) {
             size_t count;
             const int32_t *cols = row_of(csr, row, &count);
-            if (len + count > room)
-                indices = bench_realloc(indices, (room *= 2) * sizeof *indices);
-            if ((size_t)row + 2 > row_room)
-                indptr = bench_realloc(indptr, (row_room *= 2) * sizeof *indptr);
+            if (len + count > room) indices = bench_realloc(indices, (room *= 2) * sizeof *indices);
+            if ((size_t)row + 2 > row_room) indptr = bench_realloc(indptr, (row_room *= 2) * sizeof *indptr);
             memcpy(indices + len, cols, count * sizeof *cols);
             len += count;
             indptr[row + 1] = (int64_t)len;
@@ -158,8 +152,7 @@ static void grow_croaring(const struct bench_csr *csr, struct times *times)
         times->ns[part] = bench_since_ns(begin);
     }
     times->num_bytes = bench_live_bytes() - before;
-    for (int32_t row = 0; row < NUM_ROWS; row++)
-        roaring_bitmap_free(bitmaps[row]);
+    for (int32_t row = 0; row < NUM_ROWS; row++) roaring_bitmap_free(bitmaps[row]);
     bench_free(bitmaps);
 }
 
@@ -180,8 +173,7 @@ enum { NUM_WAYS = sizeof ways / sizeof *ways };
 static double row_ns(const struct times *times, int part_begin, int part_end)
 {
     double sum = 0;
-    for (int part = part_begin; part < part_end; part++)
-        sum += times->ns[part];
+    for (int part = part_begin; part < part_end; part++) sum += times->ns[part];
     return sum / ((part_end - part_begin) * (double)PART_ROWS);
 }
 
@@ -190,40 +182,36 @@ json_t *suite_growth(const struct bench_flags *flags, bool quiet)
     bench_progress("growth: drawing rows");
     struct bench_csr csr = draw_rows(flags->seed);
     struct times times[NUM_WAYS] = {{{0}, 0}};
-    for (int i = 0; i < NUM_WAYS; i++)
-        ways[i].grow(&csr, &times[i]);
+    for (int i = 0; i < NUM_WAYS; i++) ways[i].grow(&csr, &times[i]);
     bench_free(csr.indptr);
     bench_free(csr.indices);
     json_t *list = json_array();
     if (!quiet)
-        printf("growth: a million times one more column, and one more row of 64 random ones; time a row\n  %s\n\n  %-14s", report_machine(),
-               "rows from");
-    for (int i = 0; i < NUM_WAYS && !quiet; i++)
-        printf("%14s", ways[i].name);
+        printf("growth: a million times one more column, and one more row of 64 random ones; time a row\n  %s\n\n  %-14s",
+               report_machine(), "rows from");
+    for (int i = 0; i < NUM_WAYS && !quiet; i++) printf("%14s", ways[i].name);
     for (int part = 0; part < NUM_PARTS && !quiet; part++) {
         printf("\n  %-14s", format_count((uint64_t)part * PART_ROWS).text);
-        for (int i = 0; i < NUM_WAYS; i++)
-            printf("%14s", format_ns(row_ns(&times[i], part, part + 1)).text);
+        for (int i = 0; i < NUM_WAYS; i++) printf("%14s", format_ns(row_ns(&times[i], part, part + 1)).text);
     }
-    if (!quiet)
-        printf("\n  %-14s", "bytes");
+    if (!quiet) printf("\n  %-14s", "bytes");
     for (int i = 0; i < NUM_WAYS; i++) {
         double first = row_ns(&times[i], 0, NUM_PARTS / 2), second = row_ns(&times[i], NUM_PARTS / 2, NUM_PARTS);
         json_t *parts = json_array();
-        for (int part = 0; part < NUM_PARTS; part++)
-            json_array_append_new(parts, report_ns(row_ns(&times[i], part, part + 1)));
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:f, s:I}", "name", ways[i].name, "row_ns", report_ns((first + second) / 2),
-                                              "row_ns_by_part", parts, "second_half_to_first", second / first, "num_bytes",
-                                              (json_int_t)times[i].num_bytes));
-        if (!quiet)
-            printf("%14s", format_bytes((double)times[i].num_bytes).text);
+        for (int part = 0; part < NUM_PARTS; part++) json_array_append_new(parts, report_ns(row_ns(&times[i], part, part + 1)));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:f, s:I}", "name", ways[i].name, "row_ns",
+                                              report_ns((first + second) / 2), "row_ns_by_part", parts, "second_half_to_first",
+                                              second / first, "num_bytes", (json_int_t)times[i].num_bytes));
+        if (!quiet) printf("%14s", format_bytes((double)times[i].num_bytes).text);
     }
     if (!quiet)
-        printf("\n\nThe second half of the rows took %s as long as the first; a mask was taken every %d rows, and all of them stayed as "
-               "they were.\n", format_factor(row_ns(&times[0], NUM_PARTS / 2, NUM_PARTS) / row_ns(&times[0], 0, NUM_PARTS / 2)).text,
+        printf("\n\nThe second half of the rows took %s as long as the first; a mask was taken every %d rows, and all of them "
+               "stayed as "
+               "they were.\n",
+               format_factor(row_ns(&times[0], NUM_PARTS / 2, NUM_PARTS) / row_ns(&times[0], 0, NUM_PARTS / 2)).text,
                ROWS_A_MASK);
-    json_t *object = json_pack("{s:s, s:I, s:i, s:o}", "suite", "growth", "seed", (json_int_t)flags->seed, "num_rows", NUM_ROWS, "methods",
-                               list);
+    json_t *object = json_pack("{s:s, s:I, s:i, s:o}", "suite", "growth", "seed", (json_int_t)flags->seed, "num_rows", NUM_ROWS,
+                               "methods", list);
     report_add_machine(object);
     return object;
 }
