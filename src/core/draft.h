@@ -43,6 +43,9 @@ void rmask_draft_init(rmask_draft *draft, int32_t rows, int32_t cols, const rmas
  * values beyond [-rows, cols] may be clamped to that. The lists are copied. */
 rmask_status rmask_draft_strip(rmask_draft *draft, int32_t row_begin, rmask_boundaries boundaries);
 
+/* Makes room for the containers of all exceptions to come, where their number of units is known about. */
+void rmask_draft_reserve(rmask_draft *draft, uint64_t num_units);
+
 /* The exceptions of one row: strictly increasing columns within the grid, at least one. Rows come in increasing order.
  * `balance` is the number of them outside the strips minus the number inside. */
 rmask_status rmask_draft_exceptions(rmask_draft *draft, int32_t row, const int32_t *cols, size_t num_cols, int64_t balance);
@@ -69,6 +72,9 @@ rmask_status rmask_draft_bits(rmask_draft *draft, int32_t row, const uint64_t *w
 /* The same for the rows [row_begin, row_end) of a mask whose containers are laid out for the draft's columns; they become the rows from
  * `row_at` on. Their numbers are left to the caller, who adds to draft->num_exceptions and draft->exception_balance. */
 rmask_status rmask_draft_rows(rmask_draft *draft, const rmask *mask, int32_t row_begin, int32_t row_end, int32_t row_at);
+
+/* Gives all exceptions so far to a draft that has none. */
+void rmask_draft_move_exceptions(rmask_draft *to, rmask_draft *from);
 
 /* The lists of one of the draft's strips, valid until the next call. */
 rmask_boundaries rmask_draft_boundaries(const rmask_draft *draft, const rmask_strip *strip);

@@ -37,6 +37,12 @@ static rmask_status begin_row(rmask_draft *draft, int32_t row, size_t num_units)
     return RMASK_OK;
 }
 
+void rmask_draft_reserve(rmask_draft *draft, uint64_t num_units)
+{
+    if (num_units > 0 && num_units <= UINT32_MAX)
+        (void)rmask_vec_reserve(&draft->allocator, &draft->containers, (size_t)num_units + WORD_SLACK);
+}
+
 static rmask_status end_row(rmask_draft *draft, int32_t row, uint64_t num_exceptions, int64_t balance)
 {
     if (draft->containers.len > UINT32_MAX) return fail(draft, RMASK_ERR_LIMIT);
@@ -323,4 +329,18 @@ rmask_status rmask_draft_rows(rmask_draft *draft, const rmask *mask, int32_t row
         rmask_vec_put(&draft->exception_ends, (uint32_t)(len + offsets[i + 1] - offsets[first]));
     }
     return RMASK_OK;
+}
+
+void rmask_draft_move_exceptions(rmask_draft *to, rmask_draft *from)
+{
+#define MOVE(vec) (to->vec.at = from->vec.at, to->vec.len = from->vec.len, to->vec.cap = from->vec.cap, \
+                   from->vec.at = NULL, from->vec.len = from->vec.cap = 0)
+    MOVE(exception_rows);
+    MOVE(exception_ends);
+    MOVE(containers);
+#undef MOVE
+    to->num_exceptions = from->num_exceptions;
+    to->exception_balance = from->exception_balance;
+    from->num_exceptions = 0;
+    from->exception_balance = 0;
 }

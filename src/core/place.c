@@ -2,7 +2,7 @@
  * Placing pieces of masks into a grid.
  *
  * A strip moves by adding to its boundaries. What a piece's strips reach beyond the edges of the grid needs no care, parity sees to that;
- * what they reach beyond the edges of a piece narrower than the grid is cut off at the end, by AND with a mask of bands.
+ * what they reach beyond the edges of a piece narrower than the grid is cut off at the end, by AND with the strips of a mask of bands.
  *
  * Exceptions move with their containers: rows that stay in their columns are copied as they are, many at once; otherwise a container goes
  * into one or two chunks, arrays by an addition, bitsets by a shift of bits. */
@@ -292,16 +292,63 @@ void rmask_place_row(rmask_placer *placer, const rmask *mask, int32_t row, int32
     placer->next_row = row_at + times;
 }
 
+/* A mask of the cells (row << 32 | col, ascending). */
+static rmask_status mask_of_cells(const rmask_placer *placer, const rmask_u64_vec *cells, rmask **out, rmask_error *error)
+{
+    rmask_draft draft;
+    rmask_draft_init(&draft, placer->draft.rows, placer->draft.cols, &placer->draft.allocator);
+    rmask_int32_vec cols = {0};
+    for (size_t i = 0; i < cells->len && !draft.failed;) {
+        const uint64_t row = cells->at[i] >> 32;
+        cols.len = 0;
+        for (; i < cells->len && cells->at[i] >> 32 == row && !draft.failed; i++)
+            if (!rmask_vec_push(&draft.allocator, &cols, (int32_t)(uint32_t)cells->at[i])) draft.failed = RMASK_ERR_NOMEM;
+        (void)rmask_draft_exceptions(&draft, (int32_t)row, cols.at, cols.len, (int64_t)cols.len);
+    }
+    rmask_vec_free(&draft.allocator, &cols);
+    return rmask_draft_finish(&draft, out, error);
+}
+
+/* Cuts the strips off at the edges of the bands. The exceptions are inside them, and stay what they are; but where `crossings` are cheaper
+ * than cuts, these cells have yet to be exchanged. */
+static rmask_status cut_strips(rmask_placer *placer, rmask_u64_vec *crossings, rmask **out, rmask_error *error)
+{
+    rmask_draft result;
+    rmask_draft_init(&result, placer->draft.rows, placer->draft.cols, &placer->draft.allocator);
+    rmask_draft_move_exceptions(&result, &placer->draft);
+    rmask *uncut, *bands = NULL;
+    rmask_status status = rmask_draft_finish(&placer->draft, &uncut, error);
+    if (!status) status = rmask_draft_finish(&placer->bands, &bands, error);
+    if (!status) {
+        status = rmask_combine_strips(&result, uncut, bands, RMASK_AND, crossings);
+        if (status && !result.failed) result.failed = status;
+        status = rmask_draft_finish(&result, out, error);
+    }
+    rmask_draft_discard(&result);
+    rmask_release(uncut);
+    rmask_release(bands);
+    return status;
+}
+
+static rmask_status exchange_cells(const rmask_placer *placer, const rmask_u64_vec *cells, rmask **mask, rmask_error *error)
+{
+    rmask *crossed, *exchanged = NULL;
+    rmask_status status = mask_of_cells(placer, cells, &crossed, error);
+    if (!status) status = rmask_xor(*mask, crossed, &exchanged, error);
+    rmask_release(crossed);
+    rmask_release(*mask);
+    *mask = exchanged;
+    return status;
+}
+
 static rmask_status finish(rmask_placer *placer, rmask **out, rmask_error *error)
 {
     (void)fill_gap(placer, placer->draft.rows);
     if (!placer->cut) return rmask_draft_finish(&placer->draft, out, error);
-    rmask *uncut, *bands = NULL;
-    rmask_status status = rmask_draft_finish(&placer->draft, &uncut, error);
-    if (!status) status = rmask_draft_finish(&placer->bands, &bands, error);
-    if (!status) status = rmask_and(uncut, bands, out, error);
-    rmask_release(uncut);
-    rmask_release(bands);
+    rmask_u64_vec crossings = {0};
+    rmask_status status = cut_strips(placer, &crossings, out, error);
+    if (!status && crossings.len) status = exchange_cells(placer, &crossings, out, error);
+    rmask_vec_free(&placer->draft.allocator, &crossings);
     return status;
 }
 

@@ -54,14 +54,17 @@ rmask_status rmask_concat(const rmask *const *masks, size_t num_masks, const rma
 {
     *out = NULL;
     int64_t rows = 0, cols = 0;
+    uint64_t num_units = 0;
     for (size_t i = 0; i < num_masks; i++) {
         rows += masks[i]->rows;
         cols += masks[i]->cols;
+        num_units += masks[i]->header->num_container_units;
         RMASK_TRY(check_sides(rows, cols, error));
         RMASK_TRY(rmask_trust(masks[i], error));
     }
     rmask_placer placer;
     rmask_placer_init(&placer, (int32_t)rows, (int32_t)cols, num_masks > 1, num_masks ? &masks[0]->allocator : allocator);
+    rmask_draft_reserve(&placer.draft, num_units);
     rows = cols = 0;
     for (size_t i = 0; i < num_masks; i++) {
         rmask_place(&placer, whole(masks[i], (int32_t)rows, (int32_t)cols));
@@ -79,6 +82,7 @@ rmask_status rmask_repeat(const rmask *mask, int32_t times, rmask **out, rmask_e
     RMASK_TRY(rmask_trust(mask, error));
     rmask_placer placer;
     rmask_placer_init(&placer, mask->rows * times, mask->cols * times, times > 1, &mask->allocator);
+    rmask_draft_reserve(&placer.draft, (uint64_t)mask->header->num_container_units * (uint64_t)times);
     for (int32_t i = 0; i < times && mask->rows; i++) rmask_place(&placer, whole(mask, mask->rows * i, mask->cols * i));
     return rmask_placer_finish(&placer, out, error);
 }
@@ -88,16 +92,19 @@ rmask_status rmask_stack(const rmask *const *masks, size_t num_masks, rmask **ou
     *out = NULL;
     if (num_masks == 0) return rmask_fail(error, RMASK_ERR_ARGUMENT, "there is no mask to stack");
     int64_t rows = 0;
+    uint64_t num_units = 0;
     for (size_t i = 0; i < num_masks; i++) {
         if (masks[i]->cols != masks[0]->cols)
             return rmask_fail(error, RMASK_ERR_ARGUMENT, "the masks to stack differ in their columns: mask 0 has %d, mask %zu has %d",
                               (int)masks[0]->cols, i, (int)masks[i]->cols);
         rows += masks[i]->rows;
+        num_units += masks[i]->header->num_container_units;
         RMASK_TRY(check_sides(rows, masks[0]->cols, error));
         RMASK_TRY(rmask_trust(masks[i], error));
     }
     rmask_placer placer;
     rmask_placer_init(&placer, (int32_t)rows, masks[0]->cols, false, &masks[0]->allocator);
+    rmask_draft_reserve(&placer.draft, num_units);
     rows = 0;
     for (size_t i = 0; i < num_masks; rows += masks[i++]->rows) rmask_place(&placer, whole(masks[i], (int32_t)rows, 0));
     return rmask_placer_finish(&placer, out, error);

@@ -2,8 +2,8 @@
  * Transposing exceptions.
  *
  * The grid is cut into blocks of 2^16 x 2^16 cells, so rows and columns inside a block are 16-bit numbers, and a column of a block becomes
- * one container. Blocks with few cells are sorted: by 256 columns first, and then, where all of it lies in the nearest cache, by column. Both
- * steps keep the order of the rows. Blocks with many cells are transposed as bits, 64 x 64 at a time. */
+ * one container. Arrays are sorted: by 256 columns first, and then, where all of it lies in the nearest cache, by column. Both steps keep
+ * the order of the rows. Blocks with many cells in bitsets are transposed as bits, 64 x 64 at a time. */
 #include "core/transpose.h"
 
 #include "core/algebra.h"
@@ -20,7 +20,7 @@ typedef struct source {
     int32_t row;
     uint16_t chunk;
     bool is_bitset;
-    uint32_t next; /* of an array read from left to right: the entry to come */
+    uint32_t next, end; /* of an array read from left to right: the entries to come, and where they are enough for now */
 } source;
 
 /* A column of a block, kept until all blocks that have it are done. */
@@ -35,7 +35,9 @@ enum {
     NUM_GROUPS = RMASK_CHUNK_COLS / GROUP_COLS,
     PANEL_COLS = 512, /* a cache line of bits */
     PANEL_WORDS = PANEL_COLS / 64,
-    CELLS_A_BIT = 64, /* with more than one cell in so many, bits are faster than sorting */
+    FETCH_AHEAD = 16, /* containers */
+    PASS_CELLS = 1 << 24, /* sorted at a time, which bounds the memory */
+    CELLS_A_BIT = 32,     /* with more than one cell in so many in bitsets, bits are faster than sorting */
 };
 
 typedef struct transposer {
@@ -101,13 +103,22 @@ static rmask_status put_made_rows(transposer *t)
 
 /* ---------------------------------------------------------------- a block with few cells */
 
-/* A container as an array, in t->units where it is a bitset. */
-static const uint16_t *array_of(transposer *t, const source *s, size_t *n)
+/* The columns from where the container was left up to `limit`, in t->units where they come from a bitset, and moves on with `take`. */
+static const uint16_t *cols_up_to(transposer *t, source *s, uint32_t limit, bool take, size_t *n)
 {
-    *n = s->num_units;
-    if (!s->is_bitset) return s->units;
-    *n = rmask_simd_get()->positions(t->units, s->units, s->num_units);
-    return t->units;
+    const uint32_t begin = s->next;
+    uint32_t end = s->end;
+    if (s->is_bitset) {
+        end = limit / 16 < s->num_units ? limit / 16 : s->num_units;
+        *n = rmask_simd_get()->positions(t->units, s->units + begin, end - begin);
+        for (size_t i = 0; i < *n; i++) t->units[i] = (uint16_t)(t->units[i] + begin * 16);
+    } else {
+        if (!take) end = begin + (uint32_t)rmask_count_below(rmask_simd_get(), s->units + begin, s->num_units - begin, (int32_t)limit);
+        s->end = end;
+        *n = end - begin;
+    }
+    if (take) s->next = end;
+    return s->is_bitset ? t->units : s->units + begin;
 }
 
 static rmask_status sort_group(transposer *t, int32_t first_col, int32_t chunk, const uint32_t *cells, size_t n)
@@ -125,42 +136,66 @@ static rmask_status sort_group(transposer *t, int32_t first_col, int32_t chunk, 
     return RMASK_OK;
 }
 
-static rmask_status sort_block(transposer *t, const source *sources, size_t num_sources, size_t num_cells)
+/* The columns from `first` up to `limit`, both multiples of a group's. */
+static rmask_status sort_pass(transposer *t, source *sources, size_t num_sources, uint32_t first, uint32_t limit)
 {
     size_t ends[NUM_GROUPS + 1] = {0}, n;
     const int32_t chunk = sources[0].row / RMASK_CHUNK_COLS, first_col = sources[0].chunk * RMASK_CHUNK_COLS;
-    t->cells.len = 0;
-    if (!rmask_vec_reserve(allocator_of(t), &t->cells, num_cells)) return RMASK_ERR_NOMEM;
-    uint32_t *const cells = t->cells.at;
+    const uint32_t first_group = first / GROUP_COLS, end_group = limit / GROUP_COLS;
     for (size_t k = 0; k < num_sources; k++) {
-        const uint16_t *cols = array_of(t, &sources[k], &n);
+        if (k + FETCH_AHEAD < num_sources) __builtin_prefetch(sources[k + FETCH_AHEAD].units + sources[k + FETCH_AHEAD].next);
+        const uint16_t *cols = cols_up_to(t, &sources[k], limit, false, &n);
         for (size_t i = 0; i < n; i++) ends[cols[i] / GROUP_COLS + 1]++;
     }
-    for (int i = 0; i < NUM_GROUPS; i++) ends[i + 1] += ends[i];
+    for (uint32_t i = first_group; i < end_group; i++) ends[i + 1] += ends[i];
+    t->cells.len = 0;
+    if (!rmask_vec_reserve(allocator_of(t), &t->cells, ends[end_group])) return RMASK_ERR_NOMEM;
+    uint32_t *const cells = t->cells.at;
     for (size_t k = 0; k < num_sources; k++) {
-        const uint16_t *cols = array_of(t, &sources[k], &n);
+        if (k + FETCH_AHEAD < num_sources) __builtin_prefetch(sources[k + FETCH_AHEAD].units + sources[k + FETCH_AHEAD].next);
+        const uint16_t *cols = cols_up_to(t, &sources[k], limit, true, &n);
         const uint32_t row = (uint32_t)sources[k].row % RMASK_CHUNK_COLS * GROUP_COLS;
         for (size_t i = 0; i < n; i++) cells[ends[cols[i] / GROUP_COLS]++] = row | cols[i] % GROUP_COLS;
     }
     size_t begin = 0;
-    for (int i = 0; i < NUM_GROUPS; begin = ends[i++])
-        RMASK_TRY(sort_group(t, first_col + i * GROUP_COLS, chunk, cells + begin, ends[i] - begin));
+    for (uint32_t i = first_group; i < end_group; begin = ends[i++])
+        RMASK_TRY(sort_group(t, first_col + (int32_t)i * GROUP_COLS, chunk, cells + begin, ends[i] - begin));
+    return RMASK_OK;
+}
+
+static rmask_status sort_block(transposer *t, source *sources, size_t num_sources, int32_t num_cols, size_t num_cells)
+{
+    const uint32_t num_groups = ((uint32_t)num_cols + GROUP_COLS - 1) / GROUP_COLS, num_passes = (uint32_t)(num_cells / PASS_CELLS) + 1;
+    const uint32_t pass_groups = (num_groups + num_passes - 1) / num_passes;
+    for (uint32_t group = 0; group < num_groups; group += pass_groups) {
+        const uint32_t end = group + pass_groups < num_groups ? group + pass_groups : num_groups;
+        RMASK_TRY(sort_pass(t, sources, num_sources, group * GROUP_COLS, end * GROUP_COLS));
+    }
     return RMASK_OK;
 }
 
 /* ---------------------------------------------------------------- a block with many cells */
 
-/* Exchanges bit c of word r with bit r of word c: halves of the matrix first, then halves of the halves. */
+/* In each square of 2 x `step` bits, exchanges the quarter above the diagonal with that below. Inlined, so that `step` is a constant. */
+static inline void exchange_quarters(uint64_t words[64], unsigned step, uint64_t mask)
+{
+    for (unsigned first = 0; first < 64; first += 2 * step)
+        for (unsigned i = first; i < first + step; i++) {
+            const uint64_t moved = (words[i] >> step ^ words[i + step]) & mask;
+            words[i] ^= moved << step;
+            words[i + step] ^= moved;
+        }
+}
+
+/* Exchanges bit c of word r with bit r of word c. */
 static void transpose_bits(uint64_t words[64])
 {
-    uint64_t mask = UINT64_C(0xffffffff);
-    for (unsigned step = 32; step > 0; step /= 2, mask ^= mask << step)
-        for (unsigned first = 0; first < 64; first += 2 * step)
-            for (unsigned i = first; i < first + step; i++) {
-                const uint64_t moved = (words[i] >> step ^ words[i + step]) & mask;
-                words[i] ^= moved << step;
-                words[i + step] ^= moved;
-            }
+    exchange_quarters(words, 32, UINT64_C(0x00000000ffffffff));
+    exchange_quarters(words, 16, UINT64_C(0x0000ffff0000ffff));
+    exchange_quarters(words, 8, UINT64_C(0x00ff00ff00ff00ff));
+    exchange_quarters(words, 4, UINT64_C(0x0f0f0f0f0f0f0f0f));
+    exchange_quarters(words, 2, UINT64_C(0x3333333333333333));
+    exchange_quarters(words, 1, UINT64_C(0x5555555555555555));
 }
 
 /* Writes the columns from `first` on, a panel's width, of a container as bits. */
@@ -186,6 +221,8 @@ static void fill_panel(transposer *t, source *sources, size_t num_sources, uint3
         const int32_t word = (sources[k].row - first_row) / 64;
         memset(lines, 0, sizeof lines);
         for (; k < num_sources && (sources[k].row - first_row) / 64 == word; k++) {
+            if (k + FETCH_AHEAD < num_sources && sources[k + FETCH_AHEAD].is_bitset)
+                __builtin_prefetch(sources[k + FETCH_AHEAD].units + first_col / 16);
             read_line(line, &sources[k], first_col);
             for (int i = 0; i < PANEL_WORDS; i++) lines[i][(sources[k].row - first_row) % 64] = line[i];
         }
@@ -236,7 +273,7 @@ static rmask_status list_sources(transposer *t, const rmask *mask)
         rmask_row_containers containers = rmask_walk_take(&walk);
         if (!rmask_vec_reserve(allocator_of(t), &t->sources, containers.left)) return RMASK_ERR_NOMEM;
         for (rmask_container container; rmask_next_container(&containers, &container);)
-            rmask_vec_put(&t->sources, ((source){container.units, container.num_units, row, (uint16_t)container.chunk, container.is_bitset, 0}));
+            rmask_vec_put(&t->sources, ((source){container.units, container.num_units, row, (uint16_t)container.chunk, container.is_bitset, 0, 0}));
     }
     return RMASK_OK;
 }
@@ -259,12 +296,15 @@ static rmask_status sort_sources(transposer *t)
 
 static rmask_status put_block(transposer *t, source *sources, size_t num_sources, int32_t num_cols)
 {
-    size_t num_cells = 0;
-    for (size_t i = 0; i < num_sources; i++)
-        num_cells += sources[i].is_bitset ? rmask_simd_get()->popcount(sources[i].units, sources[i].num_units) : sources[i].num_units;
+    size_t num_cells = 0, in_bitsets = 0;
+    for (size_t i = 0; i < num_sources; i++) {
+        const size_t n = sources[i].is_bitset ? rmask_simd_get()->popcount(sources[i].units, sources[i].num_units) : sources[i].num_units;
+        num_cells += n;
+        in_bitsets += sources[i].is_bitset ? n : 0;
+    }
     const int64_t num_rows = (int64_t)sources[num_sources - 1].row - sources[0].row + 1;
-    if (num_cells > (uint64_t)(num_rows * num_cols) / CELLS_A_BIT && num_rows > 64) return transpose_block(t, sources, num_sources, num_cols);
-    return sort_block(t, sources, num_sources, num_cells);
+    if (in_bitsets > (uint64_t)(num_rows * num_cols) / CELLS_A_BIT) return transpose_block(t, sources, num_sources, num_cols);
+    return sort_block(t, sources, num_sources, num_cols, num_cells);
 }
 
 static rmask_status put_blocks(transposer *t, const rmask *mask)
@@ -290,6 +330,8 @@ rmask_status rmask_transpose_exceptions(rmask_draft *draft, const rmask *mask)
     if (!t) return RMASK_ERR_NOMEM;
     memset(t, 0, sizeof *t);
     t->draft = draft;
+    const uint64_t as_arrays = mask->header->num_exceptions, as_bitsets = (uint64_t)draft->rows * (((uint64_t)draft->cols + 15) / 16);
+    rmask_draft_reserve(draft, as_arrays < as_bitsets ? as_arrays : as_bitsets);
     const rmask_status status = put_blocks(t, mask);
     rmask_vec_free(allocator, &t->sources);
     rmask_vec_free(allocator, &t->cells);
