@@ -614,6 +614,20 @@ static void rows_repeated_share_a_strip(void **state)
     rmask_release(result), rmask_release(mask);
 }
 
+/* The diagonals of rows in another order are no diagonals, so lists of them would cost more than the cells. */
+static void rows_out_of_order_stay_in_proportion(void **state)
+{
+    (void)state;
+    enum { ROWS = 4000 };
+    rmask *mask = parsed("dilated(300, 4)", ROWS, ROWS), *reversed;
+    int32_t rows[ROWS];
+    for (int32_t i = 0; i < ROWS; i++) rows[i] = ROWS - 1 - i;
+    note("dilated rows, reversed");
+    reversed = taken(mask, rows, ROWS);
+    check_equal_release(taken(reversed, rows, ROWS), mask);
+    check_small(reversed, ROWS * (ROWS / 8 + 50));
+}
+
 /* ---------------------------------------------------------------- edges and errors */
 
 static void nothing(void **state)
@@ -684,6 +698,7 @@ int main(void)
         cmocka_unit_test(packed_documents_are_a_strip_each),
         cmocka_unit_test(cuts_stay_in_proportion),
         cmocka_unit_test(rows_repeated_share_a_strip),
+        cmocka_unit_test(rows_out_of_order_stay_in_proportion),
         cmocka_unit_test(nothing),
         cmocka_unit_test(errors),
     };

@@ -333,31 +333,35 @@ RMASK_API rmask_status rmask_rows_or(const rmask *mask, const int32_t *rows, siz
 
 /* ---------------------------------------------------------------- reshaping
  *
- * All of it works on strips and containers: structured masks of any size take microseconds. */
+ * All of it works on strips and containers: structured masks of any size take microseconds, exceptions time linear in them. The
+ * results are masks of their own. A damaged row of a mapped file (see rmask_open) among those that are read is RMASK_ERR_FORMAT. */
 
 /* The cells (c, r) of all cells (r, c); the grid is cols x rows. */
 RMASK_API rmask_status rmask_transpose(const rmask *mask, rmask **out, rmask_error *error);
 
-/* The rows [row_begin, row_end) and columns [col_begin, col_end) as a grid of their own. */
+/* The rows [row_begin, row_end) and columns [col_begin, col_end) as a grid of their own. 0 <= begin <= end, within the grid, else
+ * RMASK_ERR_RANGE. */
 RMASK_API rmask_status rmask_slice(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,
                                    rmask **out, rmask_error *error);
 
 /* Moves every cell (r, c) to (r + row_shift, c + col_shift) in the same grid. What leaves the grid is lost, what comes in is empty.
- * Equal shifts move along the diagonal. */
+ * Equal shifts move along the diagonal. Any shift is allowed. */
 RMASK_API rmask_status rmask_shift(const rmask *mask, int32_t row_shift, int32_t col_shift, rmask **out, rmask_error *error);
 
 /* Packs masks along the diagonal: sequences that are attended to in one batch and not by each other. The grid's sides are the sums of the
- * masks' sides. With no mask it is 0 x 0; `allocator` is for that case and may be NULL. */
+ * masks' sides: RMASK_ERR_RANGE beyond RMASK_MAX_SIDE. With no mask it is 0 x 0; `allocator` is for that case and may be NULL. */
 RMASK_API rmask_status rmask_concat(const rmask *const *masks, size_t num_masks, const rmask_allocator *allocator, rmask **out,
                                     rmask_error *error);
 
-/* `times` copies of one mask packed along the diagonal. 0 <= times. */
+/* `times` copies of one mask packed along the diagonal, as rmask_concat does. 0 <= times. */
 RMASK_API rmask_status rmask_repeat(const rmask *mask, int32_t times, rmask **out, rmask_error *error);
 
-/* Puts the rows of masks with equal numbers of columns below each other. At least one mask. */
+/* Puts the rows of masks with equal numbers of columns below each other. At least one mask. RMASK_ERR_ARGUMENT where columns differ,
+ * RMASK_ERR_RANGE for more than RMASK_MAX_SIDE rows. */
 RMASK_API rmask_status rmask_stack(const rmask *const *masks, size_t num_masks, rmask **out, rmask_error *error);
 
-/* Row i of the result is row rows[i] of the mask: any order, and rows may repeat. num_rows is at most RMASK_MAX_SIDE. */
+/* Row i of the result is row rows[i] of the mask: any order, and rows may repeat. num_rows is at most RMASK_MAX_SIDE. Runs of
+ * consecutive rows stay strips; a row among others costs what it has of boundaries or of cells. */
 RMASK_API rmask_status rmask_take_rows(const rmask *mask, const int32_t *rows, size_t num_rows, rmask **out, rmask_error *error);
 
 /* Coarsens to tiles of tile_rows x tile_cols cells (each at least 1). The grids of the results are ceil(rows / tile_rows) x

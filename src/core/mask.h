@@ -58,6 +58,13 @@ void rmask_seal_header(uint8_t *data);
 /* Whether two flat buffers hold the same bytes, the checksums aside; false where one of them has yet to be put together. */
 bool rmask_same_bytes(const rmask *a, const rmask *b);
 
+/* Bytes of strips and lists. */
+static inline uint64_t rmask_strip_bytes(const rmask *mask)
+{
+    const rmask_layout at = rmask_layout_of(mask->header);
+    return at.directory_rows - at.strips;
+}
+
 /* Checks that rows and columns of a window, begins before ends, lie in the grid. */
 rmask_status rmask_check_window(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,
                                 rmask_error *error);

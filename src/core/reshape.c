@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Slicing, shifting, packing, stacking and taking rows: which piece goes where. */
 #include "core/check.h"
+#include "core/finder.h"
 #include "core/place.h"
+#include "core/row.h"
 
 static rmask_piece whole(const rmask *mask, int32_t row_at, int32_t col_at)
 {
@@ -110,6 +112,8 @@ rmask_status rmask_stack(const rmask *const *masks, size_t num_masks, rmask **ou
     return rmask_placer_finish(&placer, out, error);
 }
 
+/* ---------------------------------------------------------------- rows */
+
 /* How many of the n rows at `rows` go on with one step of 0 or 1. */
 static int32_t run_length(const int32_t *rows, size_t n, int32_t *step)
 {
@@ -119,13 +123,23 @@ static int32_t run_length(const int32_t *rows, size_t n, int32_t *step)
     return len;
 }
 
-rmask_status rmask_take_rows(const rmask *mask, const int32_t *rows, size_t num_rows, rmask **out, rmask_error *error)
+/* Bytes of strips that placing the rows makes, where only runs share lists. It stops counting beyond `enough`. */
+static uint64_t placed_bytes(const rmask *mask, const int32_t *rows, size_t num_rows, uint64_t enough)
 {
-    *out = NULL;
-    if (num_rows > RMASK_MAX_SIDE)
-        return rmask_fail(error, RMASK_ERR_RANGE, "%zu rows are out of range: a grid has up to %d", num_rows, (int)RMASK_MAX_SIDE);
-    for (size_t i = 0; i < num_rows; i++) RMASK_TRY(rmask_check_row(rows[i], mask->rows, error));
-    RMASK_TRY(rmask_trust(mask, error));
+    uint64_t bytes = 0;
+    for (size_t at = 0; at < num_rows && bytes <= enough;) {
+        int32_t step;
+        const int32_t len = run_length(rows + at, num_rows - at, &step), row_end = rows[at] + (step ? len : 1);
+        const rmask_strip *strip = rmask_strip_of(mask, rows[at]);
+        for (int32_t row = rows[at]; row < row_end; row = rmask_strip_end(mask, strip++))
+            bytes += sizeof *strip + ((step ? 0 : strip->num_fixed) + (uint64_t)strip->num_sliding) * sizeof(int32_t);
+        at += (size_t)len;
+    }
+    return bytes;
+}
+
+static rmask_status place_rows(const rmask *mask, const int32_t *rows, size_t num_rows, rmask **out, rmask_error *error)
+{
     rmask_placer placer;
     rmask_placer_init(&placer, (int32_t)num_rows, mask->cols, false, &mask->allocator);
     for (size_t at = 0; at < num_rows;) {
@@ -138,4 +152,42 @@ rmask_status rmask_take_rows(const rmask *mask, const int32_t *rows, size_t num_
         at += (size_t)len;
     }
     return rmask_placer_finish(&placer, out, error);
+}
+
+static rmask_status give_rows(const rmask *mask, const int32_t *rows, size_t num_rows, rmask_finder *finder)
+{
+    rmask_int32_vec flips = {0};
+    rmask_status status = RMASK_OK;
+    for (size_t i = 0; i < num_rows && !status; i++) {
+        flips.len = 0;
+        status = rmask_append_flips(mask, rows[i], &mask->allocator, &flips);
+        if (!status && flips.len) status = rmask_finder_row(finder, (int32_t)i, (rmask_finder_input){.flips = &flips});
+    }
+    rmask_vec_free(&mask->allocator, &flips);
+    return status;
+}
+
+static rmask_status find_rows(const rmask *mask, const int32_t *rows, size_t num_rows, rmask **out, rmask_error *error)
+{
+    rmask_finder *finder = rmask_allocate(&mask->allocator, 1, sizeof *finder);
+    if (!finder) return rmask_fail_nomem(error);
+    rmask_finder_init(finder, (int32_t)num_rows, mask->cols, &mask->allocator);
+    const rmask_status status = rmask_finder_end(finder, give_rows(mask, rows, num_rows, finder), out, error);
+    rmask_free(&mask->allocator, finder, 1, sizeof *finder);
+    return status;
+}
+
+/* Strips of so many bytes a row are not doubted; the lists of more are looked at by the finder, which may make exceptions of them. */
+enum { FEW_BYTES_A_ROW = 128, FEW_TIMES = 4 };
+
+rmask_status rmask_take_rows(const rmask *mask, const int32_t *rows, size_t num_rows, rmask **out, rmask_error *error)
+{
+    *out = NULL;
+    if (num_rows > RMASK_MAX_SIDE)
+        return rmask_fail(error, RMASK_ERR_RANGE, "%zu rows are out of range: a grid has up to %d", num_rows, (int)RMASK_MAX_SIDE);
+    for (size_t i = 0; i < num_rows; i++) RMASK_TRY(rmask_check_row(rows[i], mask->rows, error));
+    RMASK_TRY(rmask_trust(mask, error));
+    const uint64_t few_bytes = FEW_TIMES * rmask_strip_bytes(mask) + FEW_BYTES_A_ROW * (uint64_t)num_rows;
+    const bool is_cheap = placed_bytes(mask, rows, num_rows, few_bytes) <= few_bytes;
+    return (is_cheap ? place_rows : find_rows)(mask, rows, num_rows, out, error);
 }

@@ -215,6 +215,14 @@ rmask_status rmask_append_ranges(const rmask *mask, int32_t row, const rmask_all
     }
 }
 
+rmask_status rmask_append_flips(const rmask *mask, int32_t row, const rmask_allocator *allocator, rmask_int32_vec *flips)
+{
+    const size_t before = flips->len;
+    RMASK_TRY(rmask_append_ranges(mask, row, allocator, flips));
+    if (flips->len > before && flips->at[flips->len - 1] == mask->cols) flips->len--;
+    return RMASK_OK;
+}
+
 /* ---------------------------------------------------------------- many rows */
 
 static rmask_status check_rows(const rmask *mask, int32_t row_begin, int32_t row_end, rmask_error *error)

@@ -11,4 +11,7 @@ uint64_t rmask_exceptions_inside(rmask_boundaries strip, int32_t row, rmask_row_
 /* A row as ranges appended to `ranges` (pairs, increasing, not touching). RMASK_ERR_NOMEM is the only failure. */
 rmask_status rmask_append_ranges(const rmask *mask, int32_t row, const rmask_allocator *allocator, rmask_int32_vec *ranges);
 
+/* The same as flips, for the finder: a run that reaches the last column has no end. */
+rmask_status rmask_append_flips(const rmask *mask, int32_t row, const rmask_allocator *allocator, rmask_int32_vec *flips);
+
 #endif

@@ -40,7 +40,7 @@ typedef struct transposition {
     rmask_u64_vec events;
     size_t next_event;
     rmask_int32_vec fixed, sliding, batch, made; /* the boundaries of the row that the sweep has come to */
-    rmask_int32_vec flips, ranges, row;
+    rmask_int32_vec flips, exceptions, row; /* a row's */
 } transposition;
 
 /* A slice of a pool. */
@@ -193,11 +193,10 @@ static rmask_status list_flips(transposition *t, int32_t row)
 static rmask_status list_row(transposition *t, const rmask *exceptions, int32_t row)
 {
     RMASK_TRY(list_flips(t, row));
-    t->ranges.len = t->row.len = 0;
-    RMASK_TRY(rmask_append_ranges(exceptions, row, t->allocator, &t->ranges));
-    if (t->ranges.len && t->ranges.at[t->ranges.len - 1] == t->mask->rows) t->ranges.len--;
-    if (!rmask_vec_reserve(t->allocator, &t->row, t->flips.len + t->ranges.len)) return RMASK_ERR_NOMEM;
-    t->row.len = rmask_toggle_lists(t->row.at, t->flips.at, t->flips.len, t->ranges.at, t->ranges.len, 0);
+    t->exceptions.len = t->row.len = 0;
+    RMASK_TRY(rmask_append_flips(exceptions, row, t->allocator, &t->exceptions));
+    if (!rmask_vec_reserve(t->allocator, &t->row, t->flips.len + t->exceptions.len)) return RMASK_ERR_NOMEM;
+    t->row.len = rmask_toggle_lists(t->row.at, t->flips.at, t->flips.len, t->exceptions.at, t->exceptions.len, 0);
     return RMASK_OK;
 }
 
@@ -241,19 +240,13 @@ enum { FEW_TIMES = 4, SOME_TIMES = 64, FEW_BYTES = 1024 };
 /* Rows are looked at one by one only where so many have events. */
 enum { ROWS_AN_EVENT = 16 };
 
-static uint64_t strip_bytes(const rmask *mask)
-{
-    const rmask_layout at = rmask_layout_of(mask->header);
-    return at.directory_rows - at.strips;
-}
-
 static rmask_status choose(transposition *t, rmask **out, rmask_error *error)
 {
-    const uint64_t bytes = strip_bytes(t->mask) + FEW_BYTES;
+    const uint64_t bytes = rmask_strip_bytes(t->mask) + FEW_BYTES;
     if (!list_events(t)) return rmask_fail_nomem(error);
     const bool many_rows = (uint64_t)t->mask->cols > ROWS_AN_EVENT * (uint64_t)t->events.len;
     RMASK_TRY(sweep(t, many_rows ? UINT64_MAX : SOME_TIMES * bytes, out, error));
-    if (*out && (many_rows || strip_bytes(*out) <= FEW_TIMES * bytes)) return RMASK_OK;
+    if (*out && (many_rows || rmask_strip_bytes(*out) <= FEW_TIMES * bytes)) return RMASK_OK;
     rmask *swept = *out, *found = NULL;
     *out = NULL;
     rmask_status status = find_strips(t, &found, error);
@@ -273,7 +266,7 @@ rmask_status rmask_transpose(const rmask *mask, rmask **out, rmask_error *error)
     RMASK_TRY(rmask_trust(mask, error));
     transposition t = {.mask = mask, .allocator = &mask->allocator};
     const rmask_status status = choose(&t, out, error);
-    rmask_int32_vec *const lists[] = {&t.fixed, &t.sliding, &t.batch, &t.made, &t.flips, &t.ranges, &t.row};
+    rmask_int32_vec *const lists[] = {&t.fixed, &t.sliding, &t.batch, &t.made, &t.flips, &t.exceptions, &t.row};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) rmask_vec_free(t.allocator, lists[i]);
     rmask_vec_free(t.allocator, &t.events);
     return status;
