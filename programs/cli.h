@@ -81,6 +81,10 @@ extern const struct argp cli_output_argp;
 /* Makes a mask of an expression. --rows is required; --cols is --rows where it is not given. The caller releases it. */
 rmask *cli_expression(const char *expression, cli_grid grid);
 
+/* Whether an operand is a file and not an expression: anything that is there is one, even where it cannot be read, so that the message
+ * is then about the file. */
+bool cli_is_file(const char *operand);
+
 /* Loads the mask of an operand. A file of that name is the mask, and has the grid that --rows and --cols say where they
  * are given. Otherwise the operand is an expression. The caller releases it. */
 rmask *cli_operand(const char *operand, cli_grid grid);
@@ -143,6 +147,8 @@ int row_main(int argc, char **argv);
 int op_main(int argc, char **argv);
 int convert_main(int argc, char **argv);
 int show_main(int argc, char **argv);
+int diff_main(int argc, char **argv);
+int verify_main(int argc, char **argv);
 int atlas_main(int argc, char **argv);
 
 #endif

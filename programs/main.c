@@ -18,9 +18,11 @@ static const struct command {
     {"build", build_main, "make a mask file from an expression"},
     {"info", info_main, "what a mask is made of, and what it costs in other forms"},
     {"row", row_main, "the columns of one row"},
-    {"op", op_main, "and, or, xor, andnot, not of masks"},
+    {"op", op_main, "masks combined cell by cell, cut, packed, coarsened ..."},
     {"convert", convert_main, "between .rmask, Roaring, NumPy, SciPy and Matrix Market files"},
     {"show", show_main, "a picture of a mask, in the terminal or as PNG and SVG"},
+    {"diff", diff_main, "where two masks differ, in numbers and as a picture"},
+    {"verify", verify_main, "whether files are whole"},
     {"atlas", atlas_main, "the masks of a whole model in one file"},
     {"bench", bench_main, "measure this and other ways to hold a mask"},
 };

@@ -92,8 +92,7 @@ static rmask *load_file(const char *path, cli_grid grid)
     return mask;
 }
 
-/* Anything that is there is a file, even where it cannot be read: the message is then about the file. */
-static bool is_there(const char *path)
+bool cli_is_file(const char *path)
 {
     struct stat status;
     return stat(path, &status) == 0 || !(errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG);
@@ -101,7 +100,7 @@ static bool is_there(const char *path)
 
 rmask *cli_operand(const char *operand, cli_grid grid)
 {
-    if (is_there(operand))
+    if (cli_is_file(operand))
         return load_file(operand, grid);
     if (grid.rows < 0)
         cli_die(CLI_USAGE, "'%s' is not a file; if it is an expression, give --rows N", operand);

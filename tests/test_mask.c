@@ -154,6 +154,40 @@ static void stats_tell_arrays_from_bitsets(void **state)
     rmask_release(mask), twin_free(t);
 }
 
+/* Strips as they are seen from outside cover all rows, and explain every cell but as many as there are exceptions. */
+static void strips_can_be_read(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int kind = 0; kind < NUM_KINDS; kind++) {
+        twin *t = generate(kind, (int32_t)rng_between(&random, 1, 90), (int32_t)rng_between(&random, 1, 90), &random);
+        rmask *mask = make_plain(t);
+        rmask_stats stats;
+        rmask_get_stats(mask, &stats);
+        rmask_strip_view strip = {0};
+        int32_t row = 0;
+        uint64_t num_exceptions = 0;
+        note("%s %d x %d", kind_name(kind), t->rows, t->cols);
+        for (size_t i = 0; i < stats.num_strips; i++) {
+            expect_ok(rmask_get_strip(mask, i, &strip, test_error));
+            expect(strip.row_begin == row && strip.row_end > row, "strip %zu has the rows [%d, %d) after row %d", i, strip.row_begin,
+                   strip.row_end, row);
+            for (; row < strip.row_end; row++)
+                for (int32_t col = 0; col < t->cols; col++) {
+                    size_t passed = 0;
+                    for (size_t k = 0; k < strip.num_fixed; k++) passed += strip.fixed[k] <= col;
+                    for (size_t k = 0; k < strip.num_sliding; k++) passed += strip.sliding[k] + row <= col;
+                    num_exceptions += passed % 2 != twin_at(t, row)[col];
+                }
+        }
+        expect(row == t->rows, "the strips end at row %d", row);
+        expect(num_exceptions == stats.num_exceptions, "%llu cells are not explained", (unsigned long long)num_exceptions);
+        expect_fails(RMASK_ERR_RANGE, rmask_get_strip(mask, stats.num_strips, &strip, test_error));
+        expect(strip.row_begin == strip.row_end && strip.num_fixed + strip.num_sliding == 0, "a strip that there is not");
+        rmask_release(mask), twin_free(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +195,7 @@ int main(void)
         cmocka_unit_test(references_are_counted),          cmocka_unit_test(masks_remember_their_allocator),
         cmocka_unit_test(nothing_is_kept_beyond_the_mask), cmocka_unit_test(equality_sees_cells_and_grids_only),
         cmocka_unit_test(equality_is_not_a_count),         cmocka_unit_test(stats_tell_arrays_from_bitsets),
+        cmocka_unit_test(strips_can_be_read),
     };
     return run_test_program(tests);
 }

@@ -125,6 +125,19 @@ typedef struct rmask_stats {
 /* Fills `stats`. Time linear in the number of containers. In a mapped file the containers of damaged rows are not counted. */
 RMASK_API void rmask_get_stats(const rmask *mask, rmask_stats *stats);
 
+/* One strip: the rows [row_begin, row_end) flip at each of the fixed boundaries, which are columns, and at each of the sliding ones
+ * plus the row. A cell lies in the strip when an odd number of them is at or left of it, and in the mask when it lies in the strip or
+ * is an exception, but not both. Both lists ascend and live as long as the mask. */
+typedef struct rmask_strip_view {
+    int32_t row_begin, row_end;
+    const int32_t *fixed, *sliding;
+    size_t num_fixed, num_sliding;
+} rmask_strip_view;
+
+/* The strip at `index`, from 0 for the uppermost; rmask_stats.num_strips says how many there are. O(1). RMASK_ERR_RANGE, with a view of
+ * no rows, where there is none. */
+RMASK_API rmask_status rmask_get_strip(const rmask *mask, size_t index, rmask_strip_view *view, rmask_error *error);
+
 /* ---------------------------------------------------------------- memory, files, streams
  *
  * A mask in memory, in a file and on the wire is one flat buffer: contiguous, relocatable, little-endian, without pointers,

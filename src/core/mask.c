@@ -247,3 +247,21 @@ void rmask_get_stats(const rmask *mask, rmask_stats *stats)
             *(container.is_bitset ? &stats->num_bitsets : &stats->num_arrays) += 1;
     }
 }
+
+rmask_status rmask_get_strip(const rmask *mask, size_t index, rmask_strip_view *view, rmask_error *error)
+{
+    *view = (rmask_strip_view){0};
+    if (index >= mask->num_strips)
+        return rmask_fail(error, RMASK_ERR_RANGE, "strip %zu is out of range: the mask has %u", index, mask->num_strips);
+    const rmask_strip *strip = &mask->strips[index];
+    const rmask_boundaries b = rmask_boundaries_of(mask, strip);
+    *view = (rmask_strip_view){
+        .row_begin = (int32_t)strip->row_begin,
+        .row_end = rmask_strip_end(mask, strip),
+        .fixed = b.fixed,
+        .sliding = b.sliding,
+        .num_fixed = b.num_fixed,
+        .num_sliding = b.num_sliding,
+    };
+    return RMASK_OK;
+}

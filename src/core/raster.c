@@ -84,8 +84,8 @@ static void add_strips(const raster *r, uint64_t *fields, int32_t row_begin, int
         const int32_t strip_end = rmask_strip_end(r->mask, strip);
         end = strip_end < row_end ? strip_end : row_end;
         /* Arithmetic takes a few steps a field and some thirty a boundary, rows one a boundary and row. */
-        const int64_t num_boundaries = (int64_t)(boundaries.num_fixed + boundaries.num_sliding);
-        if ((end - row - 32) * num_boundaries > 4 * (int64_t)r->num_cols)
+        const int64_t row_steps = 1 + (int64_t)(boundaries.num_fixed + boundaries.num_sliding);
+        if ((end - row - 32) * row_steps > 4 * (int64_t)r->num_cols)
             add_by_arithmetic(r, fields, boundaries, row, end);
         else
             add_by_rows(r, fields, boundaries, row, end);
