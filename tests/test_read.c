@@ -2,6 +2,7 @@
  * Reading: every function on every kind of mask, the largest grids, and bad input. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "support/generate.h"
 #include "support/ways.h"
@@ -251,6 +252,31 @@ static void rows_out_of_range(void **state)
     rmask_release(mask), twin_free(t);
 }
 
+/* Rows that have nothing are counted together, however many they are. A row of a tall mask does not walk along the diagonals that are
+ * right of it. */
+static void many_rows_of_little(void **state)
+{
+    (void)state;
+    const clock_t start = clock();
+    rmask *nothing, *tall;
+    uint64_t counts[4];
+    expect_ok(rmask_parse("none", RMASK_MAX_SIDE, RMASK_MAX_SIDE, NULL, &nothing, test_error));
+    expect_ok(rmask_parse("strided(3)", 1 << 20, 3, NULL, &tall, test_error));
+    for (int i = 0; i < 20; i++) {
+        expect_ok(rmask_raster(nothing, 0, RMASK_MAX_SIDE, 0, RMASK_MAX_SIDE, 2, 2, counts, test_error));
+        expect(counts[0] + counts[1] + counts[2] + counts[3] == 0, "cells in an empty mask");
+    }
+    for (int32_t row = 0; row < 1 << 20; row++) {
+        int32_t cols[3];
+        size_t count;
+        expect_ok(rmask_row(tall, row, cols, 3, &count, test_error));
+        expect(count == 1 && cols[0] == row % 3, "row %d: %zu columns, the first is %d", row, count, cols[0]);
+    }
+    const double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    expect(seconds < 10, "%.1f s for what takes a fraction of one", seconds);
+    rmask_release(nothing), rmask_release(tall);
+}
+
 static void rasters_out_of_range(void **state)
 {
     (void)state;
@@ -286,6 +312,7 @@ int main(void)
         cmocka_unit_test(structure_and_cells_in_the_largest_grid),
         cmocka_unit_test(exports_larger_than_the_caches),
         cmocka_unit_test(rows_out_of_range),
+        cmocka_unit_test(many_rows_of_little),
         cmocka_unit_test(rasters_out_of_range),
     };
     return run_test_program(tests);

@@ -13,7 +13,7 @@ ALWAYS_INLINE void count_row(row_sink *s, int32_t cols, rmask_flips flips, rmask
 /* Lists a row whose strip has one long list of boundaries and nothing else: dilated and strided windows, many columns. */
 static void list_long_row(row_sink *s, int32_t cols, const int32_t *list, size_t n, int32_t shift)
 {
-    while (n > 0 && list[n - 1] + (int64_t)shift >= cols) n--;
+    if (n > 0 && list[n - 1] + (int64_t)shift >= cols) n = rmask_upper_bound(list, n, cols - 1 - (int64_t)shift);
     const size_t passed = rmask_upper_bound(list, n, -(int64_t)shift);
     list += passed;
     n -= passed;
