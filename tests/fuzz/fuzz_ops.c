@@ -140,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t num_bytes)
     run(&w);
     note("the end");
     rmask_builder_destroy(w.builder), twin_free(w.built);
-    rmask_grower_destroy(w.grower), twin_free(w.grown);
+    rmask_grower_destroy(w.grower), twin_free(w.grown), rmask_release(w.structure);
     for (int i = 0; i < NUM_SLOTS; i++) {
         check_rows_release(w.slots[i].mask, w.slots[i].t);
         twin_free(w.slots[i].t);

@@ -27,6 +27,8 @@ typedef struct world {
     twin *built;
     rmask_grower *grower;
     twin *grown;
+    rmask *structure; /* the last mask whose rows the grower got, NULL if none had any, and where these begin in it */
+    int32_t structure_row;
     size_t fail_at; /* which allocation of the next call fails, from 1; 0 for none */
     int64_t work;   /* what is left of it */
 } world;

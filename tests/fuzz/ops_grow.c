@@ -7,13 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Remembers the structure that the grower goes on with: that of the last row which came in a mask, row `first_row` on. */
+static void set_structure(world *w, const slot *s, int32_t first_row)
+{
+    if (s->t->rows == 0) return;
+    rmask_release(w->structure);
+    w->structure = rmask_retain(s->mask);
+    w->structure_row = first_row;
+}
+
 void op_new_grower(world *w)
 {
     const slot *s = ops_slot(w);
-    rmask_grower_destroy(w->grower), twin_free(w->grown);
-    w->grown = NULL;
+    rmask_grower_destroy(w->grower), twin_free(w->grown), rmask_release(w->structure);
+    w->grown = NULL, w->structure = NULL;
     succeeds(w, &w->grower, rmask_grower_create(s->mask, &w->grower, test_error));
     w->grown = twin_copy(s->t);
+    set_structure(w, s, 0);
 }
 
 /* The grower has the grid of its twin, and after a failure the cells, too. */
@@ -42,21 +52,20 @@ void op_grow_cols(world *w)
     check_grower(w);
 }
 
-/* What the last row's structure is, only the mask can tell; how it goes on follows from that. */
+/* What a row's structure is, only its mask can tell; how it goes on follows from that. */
 void op_grow_extend(world *w)
 {
     if (!w->grower) return;
     const int32_t num_rows = (int32_t)fuzz_between(&w->in, 0, 20), before = w->grown->rows;
     if (!ops_affordable(w, (int64_t)before + num_rows, w->grown->cols)) return;
-    rmask *last;
-    expect_ok(rmask_grower_mask(w->grower, &last, test_error));
     succeeds(w, NULL, rmask_grower_extend(w->grower, num_rows, test_error));
     regrid(w, before + num_rows, w->grown->cols);
-    for (int32_t row = before; before > 0 && row < w->grown->rows; row++)
-        for (int32_t col = 0; col < w->grown->cols; col++)
-            twin_at(w->grown, row)[col] = rmask_strip_has(rmask_boundaries_of(last, rmask_strip_of(last, before - 1)), row, col);
-    rmask_release(last);
     check_grower(w);
+    if (!w->structure) return;
+    const rmask_boundaries boundaries = rmask_boundaries_of(w->structure, rmask_strip_of(w->structure, rmask_rows(w->structure) - 1));
+    for (int32_t row = before; row < w->grown->rows; row++)
+        for (int32_t col = 0; col < w->grown->cols; col++)
+            twin_at(w->grown, row)[col] = rmask_strip_has(boundaries, row - w->structure_row, col);
 }
 
 void op_grow_row(world *w)
@@ -82,6 +91,7 @@ void op_grow_rows(world *w)
     const int32_t before = w->grown->rows;
     succeeds(w, NULL, rmask_grower_add_rows(w->grower, s->mask, test_error));
     regrid(w, before + s->t->rows, s->t->cols);
+    set_structure(w, s, before);
     if (s->t->rows > 0 && s->t->cols > 0) memcpy(twin_at(w->grown, before), s->t->cells, (size_t)s->t->rows * (size_t)s->t->cols);
     check_grower(w);
 }
