@@ -44,7 +44,7 @@ static void golden_files_open_for_ever(void **state)
 {
     (void)state;
     size_t num_files, total = 0;
-    golden *files = golden_list(&num_files);
+    golden *files = golden_list(GOLDEN_MASK, &num_files);
     expect(num_files >= 19, "only %zu golden files", num_files);
     for (size_t i = 0; i < num_files; i++) {
         total += files[i].num_bytes;
@@ -69,7 +69,7 @@ static void the_naive_reader_agrees(void **state)
 {
     (void)state;
     size_t num_files, num_read = 0;
-    golden *files = golden_list(&num_files);
+    golden *files = golden_list(GOLDEN_MASK, &num_files);
     for (size_t i = 0; i < num_files; i++) {
         rmask *mask = take(&files[i], 2);
         note("%s", files[i].name);
@@ -138,7 +138,7 @@ static void the_drawing_is_the_file(void **state)
     expect(page != NULL, "%s", FORMAT_PAGE);
     golden drawn = {.name = "drawn"};
     size_t num_files, at = 0;
-    golden *files = golden_list(&num_files);
+    golden *files = golden_list(GOLDEN_MASK, &num_files);
     for (size_t i = 0; i < num_files; i++)
         if (strcmp(files[i].name, "drawn") == 0) drawn = files[i];
     char line[1024];

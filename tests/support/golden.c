@@ -20,23 +20,33 @@ const char *golden_path(const char *name, const char *ending)
     return path;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const golden *)a)->name, ((const golden *)b)->name); }
+static int by_name(const void *a, const void *b) { return strcmp(((const golden *)a)->file, ((const golden *)b)->file); }
 
-golden *golden_list(size_t *num_files)
+/* 0 for what is no golden file, such as a text. */
+static int kind_of(const char *file)
+{
+    const char *dot = strrchr(file, '.');
+    if (!dot) return 0;
+    return strcmp(dot, ".rmask") == 0 ? GOLDEN_MASK : strcmp(dot, ".ratlas") == 0 ? GOLDEN_ATLAS : 0;
+}
+
+golden *golden_list(golden_kind kinds, size_t *num_files)
 {
     golden *files = NULL;
     DIR *entries = opendir(GOLDEN_FOLDER);
     expect(entries != NULL, "%s: %s", GOLDEN_FOLDER, strerror(errno));
     *num_files = 0;
     for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-        char *dot = strrchr(entry->d_name, '.');
-        if (!dot || strcmp(dot, ".rmask") != 0) continue;
+        const int kind = kind_of(entry->d_name);
+        if (!(kind & (int)kinds)) continue;
         files = realloc(files, (*num_files + 1) * sizeof *files);
         expect(files != NULL, "the test itself is out of memory");
         golden *file = &files[(*num_files)++];
-        *dot = '\0';
-        snprintf(file->name, sizeof file->name, "%.60s", entry->d_name);
-        file->bytes = read_file(golden_path(file->name, "rmask"), &file->num_bytes);
+        const char *dot = strrchr(entry->d_name, '.');
+        file->kind = (golden_kind)kind;
+        snprintf(file->file, sizeof file->file, "%.60s", entry->d_name);
+        snprintf(file->name, sizeof file->name, "%.*s", (int)(dot - entry->d_name), entry->d_name);
+        file->bytes = read_file(golden_path(file->name, dot + 1), &file->num_bytes);
     }
     closedir(entries);
     expect(*num_files > 0, "no golden files in %s", GOLDEN_FOLDER);

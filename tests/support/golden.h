@@ -13,17 +13,22 @@
 
 enum { GOLDEN_LINE = 512 };
 
+/* The kinds of golden files; golden_atlas.h says what an atlas's text is like. */
+typedef enum golden_kind { GOLDEN_MASK = 1, GOLDEN_ATLAS = 2, GOLDEN_ANY = 3 } golden_kind;
+
 typedef struct golden {
-    char name[64];
+    golden_kind kind; /* a mask or an atlas */
+    char name[64];    /* without the ending */
+    char file[64];    /* with it */
     uint8_t *bytes;
     size_t num_bytes;
 } golden;
 
-/* All golden files, ordered by name; malloc'ed. */
-golden *golden_list(size_t *num_files);
+/* All golden files of these kinds, ordered by name; malloc'ed. */
+golden *golden_list(golden_kind kinds, size_t *num_files);
 void golden_free(golden *files, size_t num_files);
 
-/* The path of a golden file, valid until the next call. `ending` is "rmask" or "txt". */
+/* The path of a golden file, valid until the next call. `ending` is "rmask", "ratlas" or "txt". */
 const char *golden_path(const char *name, const char *ending);
 
 /* What the flat buffer of a mask is made of, in one line. */
