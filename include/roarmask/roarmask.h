@@ -346,8 +346,9 @@ RMASK_API rmask_status rmask_rows_or(const rmask *mask, const int32_t *rows, siz
 
 /* ---------------------------------------------------------------- reshaping
  *
- * All of it works on strips and containers: structured masks of any size take microseconds, exceptions time linear in them. The
- * results are masks of their own. A damaged row of a mapped file (see rmask_open) among those that are read is RMASK_ERR_FORMAT. */
+ * All of it works on strips and containers: masks of a few strips take microseconds, however large their grid; many strips,
+ * long lists and exceptions take time linear in them. The results are masks of their own. A damaged row of a mapped file (see
+ * rmask_open) among those that are read is RMASK_ERR_FORMAT. */
 
 /* The cells (c, r) of all cells (r, c); the grid is cols x rows. */
 RMASK_API rmask_status rmask_transpose(const rmask *mask, rmask **out, rmask_error *error);
