@@ -15,7 +15,7 @@ ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
 bench install pictures: override PRESET = release
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build bench test check-sanitizers fuzz fuzz-keep fuzz-smoke test-install test-arm install pictures format clean
+.PHONY: help setup build bench test python test-python check-sanitizers fuzz fuzz-keep fuzz-smoke test-install test-arm install pictures format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -75,6 +75,19 @@ test-arm: ## cross-compile for 64-bit Arm and run the C tests under an emulator 
 	@$(call configure,arm)
 	@cmake --build --preset arm --parallel $(JOBS)
 	@$(call ctest,arm)
+
+.venv/ready: python/requirements-dev.txt
+	@scripts/setup.sh python
+	@echo 'setup: a virtual environment in .venv (pip install, may take some minutes)' >&2
+	@python3 -m venv .venv
+	@.venv/bin/pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
+
+python: .venv/ready ## build the Python package, and put it and what its tests need into .venv
+	@.venv/bin/pip --disable-pip-version-check install --quiet --no-build-isolation --no-deps .
+
+test-python: python ## the Python package's tests
+	@cd python/tests && ../../.venv/bin/python -m pytest -q -p no:cacheprovider .
 
 install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	cmake --install build --prefix $(PREFIX)

@@ -47,6 +47,8 @@ have_package() {
         clang) command -v clang ;;
         libclang-rt-dev) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | clang -fsanitize=fuzzer -x c -o /dev/null - ;;
         qemu-user) command -v qemu-aarch64 ;;
+        python3-venv) python3 -c 'import ensurepip, venv' ;;
+        python3-dev) echo '#include <Python.h>' | cc -E $(python3 -c 'import sysconfig; print("-I" + sysconfig.get_paths()["include"])') - ;;
     esac >/dev/null 2>&1
 }
 
@@ -159,6 +161,10 @@ case $purpose in
         require_croaring
         fetch_arm_libraries
         ;;
+    python)
+        need_packages "${build_packages[@]}" python3-venv python3-dev
+        fetch_croaring || say "warning: no CRoaring, so the benchmark will lack its croaring methods"
+        ;;
     format) need_packages clang-format ;;
-    *) die "unknown purpose '$purpose': build, test, fuzz, arm or format" ;;
+    *) die "unknown purpose '$purpose': build, test, fuzz, arm, python or format" ;;
 esac

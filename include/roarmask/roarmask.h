@@ -105,6 +105,9 @@ RMASK_API uint64_t rmask_count(const rmask *mask);
 /* rmask_count over rows * cols, from 0 to 1; 0 for an empty grid. O(1). */
 RMASK_API double rmask_density(const rmask *mask);
 
+/* The bytes of the mask's flat buffer (see rmask_data), which is what it takes in memory but for some 150 bytes. O(1). */
+RMASK_API uint64_t rmask_num_bytes(const rmask *mask);
+
 /* What a mask is made of. All sizes in bytes of the flat buffer (see rmask_data). */
 typedef struct rmask_stats {
     uint64_t count;               /* cells */

@@ -203,6 +203,8 @@ int32_t rmask_cols(const rmask *mask) { return mask->cols; }
 
 uint64_t rmask_count(const rmask *mask) { return mask->header->count; }
 
+uint64_t rmask_num_bytes(const rmask *mask) { return mask->header->num_bytes; }
+
 double rmask_density(const rmask *mask)
 {
     const double cells = (double)mask->rows * (double)mask->cols;

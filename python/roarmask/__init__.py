@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Block-sparse attention masks in bytes to megabytes.
+
+    >>> import roarmask
+    >>> mask = roarmask.Mask.parse("causal & (sink(64) | window(512))", 62500)
+    >>> mask.nnz, mask.nbytes
+    (35834400, 184)
+    >>> mask[1000][:3]
+    array([0, 1, 2], dtype=int32)
+"""
+
+from ._compat import RoaringAttentionMask, create_sliding_window_mask
+from ._core import MAX_SIDE, Atlas, Builder, Mask, __version__, simd_tier
+from ._errors import ExpressionError, FormatError
+
+__all__ = [
+    "MAX_SIDE",
+    "Atlas",
+    "Builder",
+    "ExpressionError",
+    "FormatError",
+    "Mask",
+    "RoaringAttentionMask",
+    "__version__",
+    "create_sliding_window_mask",
+    "simd_tier",
+]

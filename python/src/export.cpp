@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The kernels' tensors: thin wrappers that write into arrays of the caller. roarmask/export.py allocates and names them. */
+#include "common.h"
+
+#include <roarmask/export.h>
+
+#include <string>
+
+template <typename Scalar> using Output = nb::ndarray<Scalar, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <typename Scalar> using Output2d = nb::ndarray<Scalar, nb::ndim<2>, nb::device::cpu>;
+
+static void expect_room(const char *name, size_t room, size_t needed)
+{
+    if (room >= needed) return;
+    PyErr_Format(PyExc_ValueError, "%s has room for %zu entries, %zu are needed", name, room, needed);
+    throw nb::python_error();
+}
+
+static void bsr(const Mask &mask, Output<int32_t> indptr, std::optional<Output<int32_t>> indices)
+{
+    expect_room("indptr", indptr.size(), (size_t)mask.rows() + 1);
+    call_unlocked(rmask_export_bsr, mask.get(), 0, mask.rows(), indptr.data(), indices ? indices->data() : (int32_t *)nullptr,
+                  indices ? (size_t)indices->size() : (size_t)0);
+}
+
+static void padded(const Mask &mask, Output<int32_t> counts, Output2d<int32_t> indices)
+{
+    expect_room("counts", counts.size(), (size_t)mask.rows());
+    expect_room("indices", indices.shape(0), (size_t)mask.rows());
+    if (indices.shape(1) > 0 && indices.stride(1) != 1) {
+        PyErr_SetString(PyExc_ValueError, "rows of indices must be contiguous");
+        throw nb::python_error();
+    }
+    if (mask.rows() > 1 && indices.stride(0) != (int64_t)indices.shape(1)) {
+        PyErr_SetString(PyExc_ValueError, "indices must be contiguous");
+        throw nb::python_error();
+    }
+    call_unlocked(rmask_export_padded, mask.get(), 0, mask.rows(), counts.data(), indices.data(), (size_t)indices.shape(1));
+}
+
+static size_t max_row_count(const Mask &mask)
+{
+    size_t count;
+    call_unlocked(rmask_export_max_row_count, mask.get(), 0, mask.rows(), &count);
+    return count;
+}
+
+static void tile_bits(const Mask &mask, const Mask &tiles, int32_t tile_rows, int32_t tile_cols, Output<uint8_t> bits)
+{
+    call_unlocked(rmask_export_tile_bits, mask.get(), tiles.get(), tile_rows, tile_cols, bits.data(), (size_t)bits.size());
+}
+
+static void pages(const std::vector<const Mask *> &masks, Input<int32_t> rows, nb::ndarray<const int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu> block_table,
+                  Input<int32_t> seq_lens, int32_t page_tokens, Output2d<int32_t> out_table, Output<int32_t> out_counts, Output<int32_t> out_lens)
+{
+    const size_t num_requests = masks.size();
+    expect_room("rows", rows.size(), num_requests);
+    expect_room("block_table", block_table.shape(0), num_requests);
+    expect_room("seq_lens", seq_lens.size(), num_requests);
+    expect_room("out_table", out_table.shape(0), num_requests);
+    expect_room("out_counts", out_counts.size(), num_requests);
+    expect_room("out_lens", out_lens.size(), num_requests);
+    std::vector<const rmask *> list;
+    for (const Mask *mask : masks) list.push_back(mask->get());
+    call_unlocked(rmask_export_pages, (const rmask *const *)list.data(), rows.data(), (int32_t)num_requests, block_table.data(), (size_t)block_table.shape(1),
+                  seq_lens.data(), page_tokens, out_table.data(), (size_t)out_table.shape(1), out_counts.data(), out_lens.data());
+}
+
+static void flashmask(const Mask &mask, bool causal, int32_t num_bounds, Output<int32_t> bounds)
+{
+    expect_room("bounds", bounds.size(), (size_t)mask.cols() * (size_t)(num_bounds > 0 ? num_bounds : 0));
+    call_unlocked(rmask_export_flashmask, mask.get(), causal, num_bounds, bounds.data());
+}
+
+static Mask from_flashmask(int64_t tokens, bool causal, int32_t num_bounds, Input<int32_t> bounds)
+{
+    const int32_t length = side("tokens", tokens);
+    expect_room("bounds", bounds.size(), (size_t)length * (size_t)(num_bounds > 0 ? num_bounds : 0));
+    return make_mask(rmask_from_flashmask, length, causal, num_bounds, bounds.data(), (const rmask_allocator *)nullptr);
+}
+
+static nb::tuple slices(const Mask &mask)
+{
+    size_t count;
+    call_unlocked(rmask_export_slices, mask.get(), (int32_t *)nullptr, (int32_t *)nullptr, (int32_t *)nullptr, (size_t)0, &count);
+    int32_t *q_ranges, *k_ranges, *types;
+    nb::object q = new_int32(2 * count, q_ranges), k = new_int32(2 * count, k_ranges), t = new_int32(count, types);
+    call_unlocked(rmask_export_slices, mask.get(), q_ranges, k_ranges, types, count, &count);
+    return nb::make_tuple(q.attr("reshape")(count, 2), k.attr("reshape")(count, 2), t);
+}
+
+static Mask from_slices(int64_t rows, int64_t cols, Input<int32_t> q_ranges, Input<int32_t> k_ranges, Input<int32_t> types)
+{
+    expect_room("q_ranges", q_ranges.size(), 2 * types.size());
+    expect_room("k_ranges", k_ranges.size(), 2 * types.size());
+    return make_mask(rmask_from_slices, side("rows", rows), side("cols", cols), q_ranges.data(), k_ranges.data(), types.data(), (size_t)types.size(),
+                     (const rmask_allocator *)nullptr);
+}
+
+void bind_export(nb::module_ &module)
+{
+    module.def("_flashmask", &flashmask, "mask"_a, "causal"_a, "num_bounds"_a, "bounds"_a);
+    module.def("_from_flashmask", &from_flashmask, "tokens"_a, "causal"_a, "num_bounds"_a, "bounds"_a);
+    module.def("_slices", &slices, "mask"_a);
+    module.def("_from_slices", &from_slices, "rows"_a, "cols"_a, "q_ranges"_a, "k_ranges"_a, "types"_a);
+    module.def("_bsr", &bsr, "mask"_a, "indptr"_a, "indices"_a = nb::none());
+    module.def("_padded", &padded, "mask"_a, "counts"_a, "indices"_a);
+    module.def("_max_row_count", &max_row_count, "mask"_a);
+    module.def("_tile_bits", &tile_bits, "mask"_a, "tiles"_a, "tile_rows"_a, "tile_cols"_a, "bits"_a);
+    module.def("_pages", &pages, "masks"_a, "rows"_a, "block_table"_a, "seq_lens"_a, "page_tokens"_a, "out_table"_a, "out_counts"_a, "out_lens"_a);
+}
