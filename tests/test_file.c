@@ -132,6 +132,7 @@ static void paths_that_cannot_be_read(void **state)
     expect_makes_nothing(RMASK_ERR_IO, out, rmask_load(in_folder("missing.rmask"), NULL, &out, test_error));
     expect(strstr(test_error->message, strerror(ENOENT)) != NULL, "without the reason: %s", test_error->message);
     expect(strstr(test_error->message, "missing.rmask") != NULL, "without the file's name: %s", test_error->message);
+    expect(test_error->position == ENOENT, "errno %zu", test_error->position);
     expect_makes_nothing(RMASK_ERR_IO, out, rmask_load(the_folder(), NULL, &out, test_error));
     expect_makes_nothing(RMASK_ERR_IO, out, rmask_load("", NULL, &out, test_error));
 }

@@ -74,7 +74,7 @@ RMASK_API const char *rmask_status_name(rmask_status status);
 
 typedef struct rmask_error {
     char message[256]; /* one line, NUL-terminated, without a newline */
-    size_t position;   /* RMASK_ERR_SYNTAX: byte offset into the expression; otherwise 0 */
+    size_t position;   /* RMASK_ERR_SYNTAX: byte offset into the expression; RMASK_ERR_IO: the errno, 0 without one; otherwise 0 */
 } rmask_error;
 
 /* Where an object gets its memory. `allocate` returns `num_bytes` (never 0) aligned for any type, or NULL; `release` takes

@@ -12,7 +12,9 @@
 
 rmask_status rmask_fail_io(rmask_error *error, const char *verb, const char *path, int reason)
 {
-    return rmask_fail(error, RMASK_ERR_IO, "cannot %s %.160s: %s", verb, path, strerror(reason));
+    rmask_fail(error, RMASK_ERR_IO, "cannot %s %.160s: %s", verb, path, strerror(reason));
+    if (error) error->position = (size_t)reason;
+    return RMASK_ERR_IO;
 }
 
 /* 0, or the errno of what failed. */

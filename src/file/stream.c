@@ -41,7 +41,7 @@ static rmask_status read_some(const stream *from, uint64_t num_bytes, rmask_erro
         const size_t room = bytes->cap - bytes->len;
         size_t got = 0;
         const int reason = from->read(from->context, bytes->at + bytes->len, room < num_bytes ? room : (size_t)num_bytes, &got);
-        if (reason) return rmask_fail(error, RMASK_ERR_IO, "cannot read the %s: %s", from->name, strerror(reason));
+        if (reason) return rmask_fail_io(error, "read the", from->name, reason);
         if (got == 0) break;
         bytes->len += got;
         num_bytes -= got;
@@ -68,14 +68,17 @@ rmask_status rmask_write_bytes(const char *name, const void *data, size_t num_by
                                rmask_error *error)
 {
     const int reason = write(context, data, num_bytes);
-    return reason ? rmask_fail(error, RMASK_ERR_IO, "cannot write the %s: %s", name, strerror(reason)) : RMASK_OK;
+    return reason ? rmask_fail_io(error, "write the", name, reason) : RMASK_OK;
 }
 
 /* ---------------------------------------------------------------- files */
 
 rmask_status rmask_name_file(rmask_error *error, const char *path, rmask_status status, const rmask_error *cause)
 {
-    return status ? rmask_fail(error, status, "%.100s: %.150s", path, cause->message) : RMASK_OK;
+    if (!status) return RMASK_OK;
+    rmask_fail(error, status, "%.100s: %.150s", path, cause->message);
+    if (error) error->position = cause->position;
+    return status;
 }
 
 static int read_descriptor(void *context, void *buffer, size_t num_bytes, size_t *num_read)
@@ -95,7 +98,7 @@ static rmask_status expect_end(const char *name, int file, size_t num_bytes, rma
     char more;
     size_t got = 0;
     const int reason = read_descriptor(&file, &more, 1, &got);
-    if (reason) return rmask_fail(error, RMASK_ERR_IO, "cannot read the end of the %s: %s", name, strerror(reason));
+    if (reason) return rmask_fail_io(error, "read the end of the", name, reason);
     if (!got) return RMASK_OK;
     return rmask_fail(error, RMASK_ERR_FORMAT, "not a valid %s: the file goes on behind its end at byte %zu", name, num_bytes);
 }

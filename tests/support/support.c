@@ -79,7 +79,9 @@ void expect_fails_at(const char *file, int line, const char *call, rmask_status 
     size_t length = strnlen(failure.message, sizeof failure.message);
     if (length == 0 || length == sizeof failure.message || strchr(failure.message, '\n'))
         expect_failed(file, line, call, "the message is not one line: \"%.*s\"", (int)length, failure.message);
-    if (status != RMASK_ERR_SYNTAX && failure.position != 0)
+    if (status == RMASK_ERR_IO && failure.position != 0 && !strstr(failure.message, strerror((int)failure.position)))
+        expect_failed(file, line, call, "errno %zu with another's message: %s", failure.position, failure.message);
+    if (status != RMASK_ERR_SYNTAX && status != RMASK_ERR_IO && failure.position != 0)
         expect_failed(file, line, call, "position %zu of something that is no expression", failure.position);
 }
 
