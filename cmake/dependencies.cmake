@@ -1,6 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the command and the tests need beyond libc. The library itself needs nothing.
-find_package(PkgConfig REQUIRED)
+if(ROARMASK_BUILD_PROGRAMS STREQUAL "AUTO")
+  find_package(PkgConfig QUIET)
+  if(PkgConfig_FOUND)
+    pkg_check_modules(command_libraries QUIET jansson libzip cairo)
+  endif()
+  if(NOT command_libraries_FOUND)
+    message(NOTICE "roarmask: no command, for lack of pkg-config, jansson, libzip or cairo "
+      "(Debian: apt-get install pkg-config libjansson-dev libzip-dev libcairo2-dev)")
+    set(ROARMASK_BUILD_PROGRAMS OFF)
+  endif()
+endif()
+if(ROARMASK_BUILD_PROGRAMS OR ROARMASK_BUILD_TESTS)
+  find_package(PkgConfig REQUIRED)
+endif()
 
 # find_pkg_config_module(<module> <Debian package> <option that needs it>): the target PkgConfig::<module>, or how to go on.
 function(find_pkg_config_module module package option)

@@ -9,7 +9,7 @@ from pathlib import Path
 def main() -> None:
     command = Path(__file__).with_name("bin") / "roarmask"
     if not command.exists():
-        sys.exit("roarmask: this build of the package has no command: its build found no jansson (Debian: libjansson-dev)")
+        sys.exit("roarmask: this build of the package has no command: jansson, libzip or cairo was missing when it was built")
     os.execv(command, [str(command), *sys.argv[1:]])
 
 
