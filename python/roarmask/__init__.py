@@ -10,7 +10,8 @@
 """
 
 from ._compat import RoaringAttentionMask, create_sliding_window_mask
-from ._core import MAX_SIDE, Atlas, Builder, Mask, __version__, simd_tier
+from ._core import MAX_SIDE, Atlas, Builder, Mask, simd_tier
+from ._core import VERSION as __version__
 from ._errors import ExpressionError, FormatError
 
 __all__ = [

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, MutableSet, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._core import Builder, Mask
 
@@ -27,7 +28,7 @@ class _Row(MutableSet[int]):
         self._owner = owner
         self._query_block = query_block
 
-    def to_array(self) -> np.ndarray:
+    def to_array(self) -> NDArray[np.int32]:
         return self._owner.get_active_blocks(self._query_block)
 
     def update(self, *others: Iterable[int]) -> None:
@@ -88,7 +89,7 @@ class RoaringAttentionMask:
         self.num_blocks = num_blocks
         self.device = device
         self._mask = Mask.parse("none", num_blocks)
-        self._edited: dict[int, np.ndarray] = {}
+        self._edited: dict[int, NDArray[np.int32]] = {}
         self._num_edited_cells = 0
 
     @property
@@ -114,7 +115,7 @@ class RoaringAttentionMask:
             if not 0 <= query_block < self.num_blocks:
                 raise ValueError(f"query block {query_block} is out of range: there are {self.num_blocks} blocks")
 
-    def _row(self, query_block: int) -> np.ndarray:
+    def _row(self, query_block: int) -> NDArray[np.int32]:
         edited = self._edited.get(query_block)
         return self._mask[query_block] if edited is None else edited
 
@@ -122,14 +123,14 @@ class RoaringAttentionMask:
         edited = self._edited.get(query_block)
         return self._mask.row_count(query_block) if edited is None else len(edited)
 
-    def _edit(self, query_block: int, cols: np.ndarray) -> None:
+    def _edit(self, query_block: int, cols: NDArray[np.int32]) -> None:
         before = self._edited.get(query_block)
         self._num_edited_cells += len(cols) - (0 if before is None else len(before))
         self._edited[query_block] = cols
         if self._num_edited_cells > max(_MAX_EDITED_CELLS, self._mask.nnz // 4):
             _ = self.mask
 
-    def _valid(self, key_blocks: Iterable[int]) -> np.ndarray:
+    def _valid(self, key_blocks: Iterable[int]) -> NDArray[np.int32]:
         keys = np.asarray(key_blocks if isinstance(key_blocks, (np.ndarray, list, tuple, range)) else list(key_blocks))
         if keys.size == 0:
             return np.empty(0, np.int32)
@@ -147,7 +148,7 @@ class RoaringAttentionMask:
         self._check(query_block)
         self._edit(query_block, np.setdiff1d(self._row(query_block), self._valid(key_blocks), assume_unique=True))
 
-    def get_active_blocks(self, query_block: int) -> np.ndarray:
+    def get_active_blocks(self, query_block: int) -> NDArray[np.int32]:
         """The key blocks of a query block, ascending. int32."""
         self._check(query_block)
         edited = self._edited.get(query_block)
@@ -159,21 +160,21 @@ class RoaringAttentionMask:
 
         return torch.from_numpy(self.get_active_blocks(query_block)).to(self.device)
 
-    def intersection(self, block1: int, block2: int) -> np.ndarray:
+    def intersection(self, block1: int, block2: int) -> NDArray[np.int32]:
         """The key blocks of both. int32, ascending."""
         self._check(block1, block2)
         if not self._edited:
             return self._mask.intersection(block1, block2)
         return np.intersect1d(self._row(block1), self._row(block2), assume_unique=True)
 
-    def union(self, block1: int, block2: int) -> np.ndarray:
+    def union(self, block1: int, block2: int) -> NDArray[np.int32]:
         """The key blocks of either. int32, ascending."""
         self._check(block1, block2)
         if not self._edited:
             return self._mask.union(block1, block2)
         return np.union1d(self._row(block1), self._row(block2))
 
-    def batch_intersection(self, blocks: Sequence[int]) -> np.ndarray:
+    def batch_intersection(self, blocks: Sequence[int]) -> NDArray[np.int32]:
         """The key blocks of all; none where `blocks` is empty. Later blocks past the last one do not count."""
         if len(blocks) == 0:
             return np.empty(0, np.int32)

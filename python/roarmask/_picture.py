@@ -8,6 +8,7 @@ import struct
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._core import Mask
 
@@ -15,7 +16,7 @@ _SHADES = " ░▒▓█"
 _SIDE = 320
 
 
-def _shares(mask: Mask, height: int, width: int) -> np.ndarray:
+def _shares(mask: Mask, height: int, width: int) -> NDArray[np.float64]:
     """The share of each field that is in the mask, from 0 to 1. float64 [height, width]."""
     rows, cols = mask.shape
     height, width = max(1, min(height, rows)), max(1, min(width, cols))
@@ -23,7 +24,7 @@ def _shares(mask: Mask, height: int, width: int) -> np.ndarray:
     row_edges = np.arange(height + 1, dtype=np.int64) * rows // height
     col_edges = np.arange(width + 1, dtype=np.int64) * cols // width
     cells = np.diff(row_edges)[:, None] * np.diff(col_edges)[None, :]
-    return counts / np.maximum(cells, 1)
+    return np.asarray(counts / np.maximum(cells, 1), np.float64)
 
 
 def show(mask: Mask, width: int = 64, height: int = 32) -> None:

@@ -25,12 +25,6 @@ template <typename Function, typename... Arguments> static Atlas make_atlas(Func
     return Atlas(out);
 }
 
-[[noreturn]] static void complain(const std::string &message)
-{
-    PyErr_SetString(PyExc_ValueError, message.c_str());
-    throw nb::python_error();
-}
-
 /* One list of masks (None is dense) for each layer, all of one length. The grid is that of the masks; without any it must be given. */
 static Atlas create(const std::vector<std::vector<std::optional<const Mask *>>> &masks, std::optional<int64_t> rows, std::optional<int64_t> cols,
                     const std::string &note)
@@ -47,13 +41,18 @@ static Atlas create(const std::vector<std::vector<std::optional<const Mask *>>> 
         }
     }
     if (!rows) complain("every entry is dense: give the grid's rows");
+    if (note.find('\0') != std::string::npos) complain("the note has a NUL");
     return make_atlas(rmask_atlas_create, side("layers", (int64_t)masks.size()), side("heads", (int64_t)heads), side("rows", *rows),
                       side("cols", cols.value_or(*rows)), (const rmask *const *)list.data(), note.c_str(), (const rmask_allocator *)nullptr);
 }
 
-static nb::object mask_or_none(const rmask *mask) { return mask ? nb::cast(Mask(rmask_retain(mask))) : nb::none(); }
+static std::optional<Mask> mask_or_none(const rmask *mask)
+{
+    if (!mask) return std::nullopt;
+    return Mask(rmask_retain(mask));
+}
 
-static nb::object get_item(const Atlas &atlas, std::pair<int64_t, int64_t> entry)
+static std::optional<Mask> get_item(const Atlas &atlas, std::pair<int64_t, int64_t> entry)
 {
     const int32_t layers = rmask_atlas_layers(atlas.get()), heads = rmask_atlas_heads(atlas.get());
     auto [layer, head] = entry;
@@ -69,10 +68,10 @@ static nb::object get_item(const Atlas &atlas, std::pair<int64_t, int64_t> entry
     return mask_or_none(mask);
 }
 
-static nb::list distinct(const Atlas &atlas)
+static std::vector<Mask> distinct(const Atlas &atlas)
 {
-    nb::list list;
-    for (uint32_t i = 0; i < rmask_atlas_num_masks(atlas.get()); i++) list.append(mask_or_none(rmask_atlas_distinct(atlas.get(), i)));
+    std::vector<Mask> list;
+    for (uint32_t i = 0; i < rmask_atlas_num_masks(atlas.get()); i++) list.emplace_back(rmask_retain(rmask_atlas_distinct(atlas.get(), i)));
     return list;
 }
 
@@ -83,10 +82,15 @@ static nb::bytes to_data(const Atlas &atlas)
     return nb::bytes(data, num_bytes);
 }
 
-static Atlas from_data(nb::bytes data)
+static Atlas from_data(BytesLike given)
 {
+    const nb::bytes data = bytes_of(given);
     return make_atlas(rmask_atlas_from_data, (const void *)data.c_str(), data.size(), (const rmask_allocator *)nullptr);
 }
+
+static Atlas open_file(const PathLike &path) { return make_atlas(rmask_atlas_open, path_of(path).c_str(), (const rmask_allocator *)nullptr); }
+static Atlas load_file(const PathLike &path) { return make_atlas(rmask_atlas_load, path_of(path).c_str(), (const rmask_allocator *)nullptr); }
+static void save_file(const Atlas &atlas, const PathLike &path) { call_unlocked(rmask_atlas_save, atlas.get(), path_of(path).c_str()); }
 
 /* A Python function on masks. What it raises goes through the library as RMASK_ERR_STOPPED and is raised again at the other end. */
 struct Mapping {
@@ -100,6 +104,10 @@ static rmask_status map_one(void *context, const rmask *mask, rmask **out, rmask
     *out = nullptr;
     try {
         nb::object made = mapping->function(Mask(rmask_retain(mask)));
+        if (!nb::isinstance<Mask>(made)) {
+            PyErr_Format(PyExc_TypeError, "the function must return a Mask, not %S", made.type().ptr());
+            throw nb::python_error();
+        }
         *out = rmask_retain(nb::cast<const Mask &>(made).get());
         return RMASK_OK;
     } catch (...) {
@@ -108,7 +116,7 @@ static rmask_status map_one(void *context, const rmask *mask, rmask **out, rmask
     }
 }
 
-static Atlas map(const Atlas &atlas, nb::callable function)
+static Atlas map(const Atlas &atlas, nb::typed<nb::callable, Mask(Mask)> function)
 {
     Mapping mapping{function, nullptr};
     rmask_atlas *out = nullptr;
@@ -131,11 +139,11 @@ static bool equal(const Atlas &a, const Atlas &b)
     return equal;
 }
 
-static nb::dict stats(const Atlas &atlas, std::optional<int32_t> layer)
+static nb::typed<nb::dict, nb::str, double> stats(const Atlas &atlas, std::optional<int32_t> layer)
 {
     rmask_atlas_stats s;
     call(rmask_atlas_get_stats, atlas.get(), layer.value_or(0), layer ? *layer + 1 : rmask_atlas_layers(atlas.get()), &s);
-    nb::dict dict;
+    nb::typed<nb::dict, nb::str, double> dict;
     dict["entries"] = s.num_entries;
     dict["dense"] = s.num_dense;
     dict["masks"] = s.num_masks;
@@ -155,6 +163,14 @@ static std::vector<double> overlaps(const Atlas &atlas)
     return list;
 }
 
+/* Equal atlases have these in common. */
+static Py_hash_t hash(const Atlas &atlas)
+{
+    const nb::tuple facts = nb::make_tuple(rmask_atlas_layers(atlas.get()), rmask_atlas_heads(atlas.get()), rmask_atlas_rows(atlas.get()),
+                                           rmask_atlas_cols(atlas.get()), rmask_atlas_num_masks(atlas.get()));
+    return PyObject_Hash(facts.ptr());
+}
+
 void bind_atlas(nb::module_ &module)
 {
     nb::class_<Atlas>(module, "Atlas", "The masks of a whole model: layers x heads -> mask, or None where a head is dense. Equal masks are stored once.")
@@ -163,17 +179,15 @@ void bind_atlas(nb::module_ &module)
                 std::optional<int64_t> cols, const std::string &note) { new (self) Atlas(create(masks, rows, cols, note)); },
              "masks"_a, "rows"_a = nb::none(), "cols"_a = nb::none(), "note"_a = "",
              "masks: one list for each layer, of one Mask or None (dense) for each head. rows and cols are only needed where all are None.")
-        .def_static("open", [](const std::filesystem::path &path) { return make_atlas(rmask_atlas_open, path.c_str(), (const rmask_allocator *)nullptr); },
-                    "path"_a, "Maps a file; header, tables and each mask's index are checked. See verify().")
-        .def_static("load", [](const std::filesystem::path &path) { return make_atlas(rmask_atlas_load, path.c_str(), (const rmask_allocator *)nullptr); },
-                    "path"_a, "Reads a file into memory and checks everything.")
+        .def_static("open", &open_file, "path"_a, "Maps a file; header, tables and each mask's index are checked. See verify().")
+        .def_static("load", &load_file, "path"_a, "Reads a file into memory and checks everything.")
         .def_static("frombytes", &from_data, "data"_a, "The atlas of tobytes(), from anywhere: everything is checked. Raises FormatError.")
-        .def("save", [](const Atlas &atlas, const std::filesystem::path &path) { call_unlocked(rmask_atlas_save, atlas.get(), path.c_str()); }, "path"_a,
+        .def("save", &save_file, "path"_a,
              "Writes a file, which appears whole or not at all.")
         .def("tobytes", &to_data, "The atlas's flat buffer: what a file holds.")
         .def("verify", [](const Atlas &atlas) { call_unlocked(rmask_atlas_verify, atlas.get()); }, "Checks everything about an opened atlas.")
         .def("__getstate__", &to_data)
-        .def("__setstate__", [](Atlas &atlas, nb::bytes data) { new (&atlas) Atlas(from_data(data)); })
+        .def("__setstate__", [](Atlas &atlas, const nb::bytes &data) { new (&atlas) Atlas(from_data(nb::borrow<BytesLike>(data))); })
         .def_prop_ro("layers", [](const Atlas &atlas) { return rmask_atlas_layers(atlas.get()); })
         .def_prop_ro("heads", [](const Atlas &atlas) { return rmask_atlas_heads(atlas.get()); }, "Heads in each layer.")
         .def_prop_ro("rows", [](const Atlas &atlas) { return rmask_atlas_rows(atlas.get()); }, "Query blocks of every mask.")
@@ -193,8 +207,10 @@ void bind_atlas(nb::module_ &module)
         .def("__or__", &combine<RMASK_OR>, nb::is_operator())
         .def("__xor__", &combine<RMASK_XOR>, nb::is_operator())
         .def("__sub__", &combine<RMASK_AND_NOT>, nb::is_operator())
-        .def("__eq__", &equal, nb::is_operator())
-        .def("__ne__", [](const Atlas &a, const Atlas &b) { return !equal(a, b); }, nb::is_operator())
+        .def("__eq__", &equal, nb::is_operator(), nb::sig("def __eq__(self, arg: object, /) -> bool"), "Whether both have the same entries.")
+        .def("__ne__", [](const Atlas &a, const Atlas &b) { return !equal(a, b); }, nb::is_operator(),
+             nb::sig("def __ne__(self, arg: object, /) -> bool"))
+        .def("__hash__", &hash)
         .def("stats", &stats, "layer"_a = nb::none(), "Counts, densities and bytes of one layer, or of all.")
         .def("overlaps", &overlaps, "For each layer the mean Jaccard overlap of its heads' pairs.")
         .def("__repr__", [](const Atlas &atlas) {

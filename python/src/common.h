@@ -7,13 +7,12 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/filesystem.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <filesystem>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -24,8 +23,11 @@ using namespace nb::literals;
 
 /* ---------------------------------------------------------------- failures */
 
-/* Throws what a status is in Python: MemoryError, IndexError, OSError, or one of the package's own ValueErrors. */
+/* Throws what a status is in Python: MemoryError, IndexError, OSError with its errno, or one of the package's own ValueErrors. */
 [[noreturn]] void throw_status(rmask_status status, const rmask_error &error);
+
+/* Throws a ValueError. */
+[[noreturn]] void complain(const std::string &message);
 
 inline void check(rmask_status status, const rmask_error &error)
 {
@@ -51,6 +53,15 @@ template <typename Function, typename... Arguments> void call_unlocked(Function 
     check(status, error);
 }
 
+/* The same with the lock where the work is small: letting go of it would cost more, above all when other threads wait for it. */
+template <typename Function, typename... Arguments> void call_quickly(bool is_small, Function *function, Arguments... arguments)
+{
+    if (is_small)
+        call(function, arguments...);
+    else
+        call_unlocked(function, arguments...);
+}
+
 /* ---------------------------------------------------------------- objects */
 
 struct MaskDeleter {
@@ -62,11 +73,14 @@ struct GrowerDeleter {
     void operator()(rmask_grower *grower) const { rmask_grower_destroy(grower); }
 };
 
-/* A mask of Python. One that append_rows made remembers the grower that it is the newest mask of, so that the next append_rows goes on
+using GrowerPointer = std::unique_ptr<rmask_grower, GrowerDeleter>;
+
+/* A mask of Python. One that append_rows made holds the grower that it is the newest mask of, so that the next append_rows goes on
  * there and costs what is new. */
 struct Mask {
     MaskPointer mask;
-    std::shared_ptr<rmask_grower> grower;
+    GrowerPointer grower;
+    std::optional<Py_hash_t> hash;
 
     explicit Mask(rmask *made) : mask(made) {}
     const rmask *get() const { return mask.get(); }
@@ -82,37 +96,91 @@ template <typename Function, typename... Arguments> Mask make_mask(Function *fun
     return Mask(out);
 }
 
-/* For operations on masks that together have few bytes: letting go of the lock would cost more than the work. */
+/* Operations on strips and few exceptions take microseconds, whatever the grid. */
 constexpr uint64_t SMALL_BYTES = 4096;
-bool is_small(const rmask *mask);
+inline bool is_small(const Mask &mask) { return rmask_num_bytes(mask.get()) <= SMALL_BYTES; }
 
-template <typename Function, typename... Arguments> Mask make_mask_quickly(bool small, Function *function, Arguments... arguments)
+template <typename Function, typename... Arguments> Mask make_mask_quickly(bool is_small, Function *function, Arguments... arguments)
 {
-    if (!small) return make_mask(function, arguments...);
     rmask *out = nullptr;
-    call(function, arguments..., &out);
+    call_quickly(is_small, function, arguments..., &out);
     return Mask(out);
 }
+
+/* ---------------------------------------------------------------- arguments and results, with their names in signatures */
+
+inline bool is_anything(PyObject *) { return true; }
+
+struct ArrayLike : nb::object {
+    NB_OBJECT_DEFAULT(ArrayLike, nb::object, "numpy.typing.ArrayLike", is_anything)
+};
+struct PathLike : nb::object {
+    NB_OBJECT_DEFAULT(PathLike, nb::object, "str | os.PathLike[str]", is_anything)
+};
+struct BytesLike : nb::object {
+    NB_OBJECT_DEFAULT(BytesLike, nb::object, "bytes | bytearray | memoryview", is_anything)
+};
+struct Index : nb::object {
+    NB_OBJECT_DEFAULT(Index, nb::object, "typing.SupportsIndex", PyIndex_Check)
+};
+struct Int32Array : nb::object {
+    NB_OBJECT_DEFAULT(Int32Array, nb::object, "numpy.typing.NDArray[numpy.int32]", is_anything)
+};
+struct Int64Array : nb::object {
+    NB_OBJECT_DEFAULT(Int64Array, nb::object, "numpy.typing.NDArray[numpy.int64]", is_anything)
+};
+struct UInt8Array : nb::object {
+    NB_OBJECT_DEFAULT(UInt8Array, nb::object, "numpy.typing.NDArray[numpy.uint8]", is_anything)
+};
+struct UInt64Array : nb::object {
+    NB_OBJECT_DEFAULT(UInt64Array, nb::object, "numpy.typing.NDArray[numpy.uint64]", is_anything)
+};
+struct BoolArray : nb::object {
+    NB_OBJECT_DEFAULT(BoolArray, nb::object, "numpy.typing.NDArray[numpy.bool_]", is_anything)
+};
+
+/* A path in the file system's encoding. */
+std::string path_of(const PathLike &path);
+
+/* The bytes of any object that has some; what others might change meanwhile is copied. */
+nb::bytes bytes_of(const BytesLike &data);
 
 /* ---------------------------------------------------------------- arrays */
 
 template <typename Scalar> using Input = nb::ndarray<const Scalar, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
+/* Anything that NumPy takes as an array: a tensor in the CPU's memory, an object with DLPack. */
+nb::object as_array(nb::handle values);
+
+/* A contiguous array of integers of NumPy's `type`, of anything that NumPy takes as a list of integers. What is no list of them is refused
+ * by `name`, and so is what does not fit: nothing is cut off. */
+nb::object as_integers(nb::handle values, const char *name, int type);
+
+/* A list of whole numbers out of Python, int32 or int64, which is copied only where its type or its layout is another. */
+template <typename Scalar> class Integers {
+public:
+    Integers(nb::handle values, const char *name);
+    const Scalar *data() const { return first; }
+    size_t size() const { return length; }
+    const Scalar *begin() const { return first; }
+    const Scalar *end() const { return first + length; }
+
+private:
+    nb::object array;
+    const Scalar *first;
+    size_t length;
+};
+
 /* New, uninitialised NumPy arrays of the given lengths; `data` points into them. */
-nb::object new_int32(size_t length, int32_t *&data);
-nb::object new_int64(size_t length, int64_t *&data);
-nb::object new_bool_2d(size_t rows, size_t cols, uint8_t *&data);
-nb::object new_uint8_2d(size_t rows, size_t cols, uint8_t *&data);
-nb::object new_uint64_2d(size_t rows, size_t cols, uint64_t *&data);
-
-/* An int32 array with a copy of these values. */
-nb::object copy_int32(const int32_t *values, size_t length);
-
-/* Room for a row of `cols` columns that lives as long as the thread: rows are read here and copied at their length. */
-int32_t *row_room(size_t cols);
+Int32Array new_int32(size_t length, int32_t *&data);
+Int32Array new_int32_2d(size_t rows, size_t cols, int32_t *&data);
+Int64Array new_int64(size_t length, int64_t *&data);
+BoolArray new_bool_2d(size_t rows, size_t cols, uint8_t *&data);
+UInt8Array new_uint8_2d(size_t rows, size_t cols, uint8_t *&data);
+UInt64Array new_uint64_2d(size_t rows, size_t cols, uint64_t *&data);
 
 /* Python's way with a row: negative ones count from the end. IndexError when out of range. */
-int32_t row_index(const Mask &mask, int64_t row);
+int32_t row_index(const Mask &mask, const Index &row);
 
 /* A whole number that fits, or ValueError with the name. */
 int32_t side(const char *name, int64_t value);

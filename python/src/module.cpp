@@ -7,8 +7,9 @@
 NB_MODULE(_core, module)
 {
     if (_import_array() < 0) throw nb::python_error();
+    nb::set_leak_warnings(false); /* the interpreter may end with masks alive in other modules' caches */
     module.doc() = "The engine of the package: masks, builders, growing masks and atlases over the C library.";
-    module.attr("__version__") = rmask_version();
+    module.attr("VERSION") = rmask_version();
     module.attr("MAX_SIDE") = RMASK_MAX_SIDE;
     module.def("simd_tier", &rmask_simd_tier, "The instruction set in use: \"scalar\", \"avx2\", \"avx512\" or \"neon\".");
     bind_mask(module);
