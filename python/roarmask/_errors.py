@@ -5,6 +5,8 @@
 class FormatError(ValueError):
     """Bytes that claim to be a mask are not one. The message names the byte offset of the fault."""
 
+    __module__ = "roarmask"
+
 
 class ExpressionError(ValueError):
     """An expression of the pattern language does not parse.
@@ -12,6 +14,8 @@ class ExpressionError(ValueError):
     Attributes:
         position: byte offset of the fault in the expression.
     """
+
+    __module__ = "roarmask"
 
     def __init__(self, message: str, position: int = 0) -> None:
         super().__init__(message, position)

@@ -4,7 +4,7 @@
 
 #include <roarmask/export.h>
 
-#include <string>
+#include <nanobind/stl/tuple.h>
 
 template <typename Scalar> using Output = nb::ndarray<Scalar, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <typename Scalar> using Output2d = nb::ndarray<Scalar, nb::ndim<2>, nb::device::cpu>;
@@ -79,14 +79,14 @@ static Mask from_flashmask(int64_t tokens, bool causal, int32_t num_bounds, Inpu
     return make_mask(rmask_from_flashmask, length, causal, num_bounds, bounds.data(), (const rmask_allocator *)nullptr);
 }
 
-static nb::tuple slices(const Mask &mask)
+static std::tuple<Int32Array, Int32Array, Int32Array> slices(const Mask &mask)
 {
     size_t count;
     call_unlocked(rmask_export_slices, mask.get(), (int32_t *)nullptr, (int32_t *)nullptr, (int32_t *)nullptr, (size_t)0, &count);
     int32_t *q_ranges, *k_ranges, *types;
-    nb::object q = new_int32(2 * count, q_ranges), k = new_int32(2 * count, k_ranges), t = new_int32(count, types);
+    Int32Array q = new_int32_2d(count, 2, q_ranges), k = new_int32_2d(count, 2, k_ranges), t = new_int32(count, types);
     call_unlocked(rmask_export_slices, mask.get(), q_ranges, k_ranges, types, count, &count);
-    return nb::make_tuple(q.attr("reshape")(count, 2), k.attr("reshape")(count, 2), t);
+    return {q, k, t};
 }
 
 static Mask from_slices(int64_t rows, int64_t cols, Input<int32_t> q_ranges, Input<int32_t> k_ranges, Input<int32_t> types)

@@ -61,7 +61,8 @@ def read_only(values):
 
 
 @pytest.mark.parametrize(
-    "convert", [list, tuple, np.array, read_only, lambda v: np.array(v, np.uint8), lambda v: np.array(v, ">i8"), lambda v: np.repeat(v, 3)[::3]]
+    "convert",
+    [list, tuple, np.array, read_only, lambda v: np.array(v, np.uint8), lambda v: np.array(v, ">i8"), lambda v: np.repeat(v, 3)[::3]],
 )
 def test_columns_in_many_forms(convert):
     cols = convert([1, 4, 7])
@@ -142,7 +143,7 @@ def test_dlpack_is_enough():
         (lambda: Builder(5).add(0, [2, 1]), ValueError, "strictly increasing"),
         (lambda: Builder(5).add_range(0, 2, 6), IndexError, "5 columns"),
         (lambda: np.asarray(LOCAL, copy=False), ValueError, "copy=False"),
-        (lambda: Mask.parse("causal", MAX_SIDE).to_dense(), MemoryError, ""),
+        (lambda: Mask.parse("causal", MAX_SIDE).to_dense(), MemoryError, "EiB"),
         (lambda: np.ones(100) & LOCAL, TypeError, "unsupported operand"),
     ],
 )
@@ -206,7 +207,7 @@ def test_masks_as_values():
     assert LOCAL != 3
     assert (LOCAL == 3) is False
     assert LOCAL.__eq__(3) is NotImplemented
-    assert LOCAL != Mask.parse("none", 100)
+    assert Mask.parse("none", 100) != LOCAL
     assert Mask.parse("none", 0, 5) != Mask.parse("none", 5, 0)
     assert copy.copy(LOCAL) is copy.deepcopy(LOCAL) is LOCAL
     for wrong in (lambda: LOCAL < 3, lambda: LOCAL & 3, lambda: 3 - LOCAL):
@@ -290,7 +291,7 @@ def resident():
 def hot_paths(other, wrong_key):
     yield LOCAL[50]
     yield LOCAL & other
-    yield LOCAL == other
+    yield other == LOCAL
     yield (5, 5) in LOCAL
     yield LOCAL.intersection(3, 5)
     yield LOCAL.row_count(3)
@@ -329,11 +330,18 @@ def test_the_rest_leaks_nothing(tmp_path):
         rows = [[1, 2], np.array([3]), (4,)]
         made = Mask.from_rows(rows, 9)
         grown = made.append_rows([[1]]).append_rows(made, cols=9)
-        outputs = [grown.to_csr(), grown.to_coo(), grown.to_dense(), grown.to_bits(), grown.raster(2, 2), grown.stats(), hash(grown), list(grown)]
-        outputs += [pickle.loads(pickle.dumps(grown)), Mask.open(path), grown.coarsen(2), grown.T, Atlas([[grown, None]]).map(lambda m: m)]
-        for wrong in ((Mask.parse, "what", 5), (Mask.open, "/no-file"), (Mask.frombytes, b"no mask"), (Mask.from_rows, [[2, 1]], 5), (Mask.from_rows, [["a"]], 5)):
+        outputs = [grown.to_csr(), grown.to_coo(), grown.to_dense(), grown.to_bits(), grown.raster(2, 2), grown.stats(), hash(grown)]
+        outputs += [list(grown), pickle.loads(pickle.dumps(grown)), Mask.open(path), grown.coarsen(2), grown.T]
+        outputs += [Atlas([[grown, None]]).map(lambda mask: mask)]
+        for call, *arguments in (
+            (Mask.parse, "what", 5),
+            (Mask.open, "/no-file"),
+            (Mask.frombytes, b"no mask"),
+            (Mask.from_rows, [[2, 1]], 5),
+            (Mask.from_rows, [["a"]], 5),
+        ):
             with pytest.raises((ValueError, OSError, TypeError)):
-                wrong[0](*wrong[1:])
+                call(*arguments)
         return outputs
 
     for _ in range(50):
@@ -358,7 +366,7 @@ def test_huge_grids_cost_no_width():
     assert huge.union([5, 2**30]).tolist() == [0, 1, *range(2, 9), *range(2**30 - 3, 2**30 + 4)]
     assert (MAX_SIDE - 1, MAX_SIDE - 1) in huge
     assert huge.row_ranges(-1).tolist() == [[0, 2], [MAX_SIDE - 4, MAX_SIDE]]
-    assert huge.T.T == huge
+    assert huge == huge.T.T
     assert hash(huge.T.T) == hash(huge)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10  # KiB
 
@@ -401,9 +409,8 @@ def test_many_threads_read_one_mask(tmp_path):
     expected, data, failures = [row.tolist() for row in mask], mask.tobytes(), []
 
     def read(seed):
-        for row in np.random.default_rng(seed).permutation(2000)[:400].tolist():
-            if opened[row].tolist() != expected[row]:
-                failures.append(row)
+        rows = np.random.default_rng(seed).permutation(2000)[:400].tolist()
+        failures.extend(row for row in rows if opened[row].tolist() != expected[row])
         if opened.tobytes() != data or (opened & mask) != opened or hash(opened) != hash(mask):
             failures.append(seed)
 
