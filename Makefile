@@ -87,7 +87,7 @@ python: .venv/ready ## build the Python package, and put it and what its tests n
 	@.venv/bin/pip --disable-pip-version-check install --quiet --no-build-isolation --no-deps .
 
 test-python: python ## the Python package's tests
-	@cd python/tests && ../../.venv/bin/python -m pytest -q -p no:cacheprovider .
+	@cd python/tests && ../../.venv/bin/python -m pytest -q -p no:cacheprovider --junitxml=../../build-python/pytest.xml .
 
 install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	cmake --install build --prefix $(PREFIX)
@@ -101,5 +101,5 @@ format: ## clang-format every source file
 	@scripts/setup.sh format
 	find include src programs bench tests -name '*.[ch]' -exec clang-format -i {} +
 
-clean: ## delete what was built; .deps stays
-	rm -rf build build-dev build-asan build-ubsan build-tsan build-fuzz build-arm
+clean: ## delete what was built; .deps and .venv stay
+	rm -rf build build-dev build-asan build-ubsan build-tsan build-fuzz build-arm build-python
