@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes a machine ready: setup.sh build | test | fuzz | arm | format
+# Makes a machine ready: setup.sh build | test | fuzz | arm | python | format
 #   build   tools and libraries; CRoaring if it can be had (without it the benchmark lacks a peer, with a warning)
 #   test    the same, but CRoaring is required: it is the tests' oracle; and a Python with NumPy, SciPy and pyroaring
 #   fuzz    as build, with CRoaring required, and clang with libFuzzer
 #   arm     a cross compiler, an emulator and Arm libraries, for `make test-arm`
+#   python  as build, and what a virtual environment and an extension module need
 #   format  clang-format
 # What is there already is left alone, without touching the network.
 set -euo pipefail

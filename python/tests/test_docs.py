@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
+import roarmask
+
 ROOT = Path(__file__).parents[2]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def test_the_modules_own():
+    assert doctest.testmod(roarmask) == (0, 4)
 
 
 @pytest.mark.parametrize("page", ["docs/python.md", "README.md"])
