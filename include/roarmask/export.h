@@ -35,8 +35,9 @@ RMASK_API rmask_status rmask_export_max_row_count(const rmask *mask, int32_t row
 
 /* The cells inside of tiles, for kernels that take them with partial tiles: FlashInfer's packed mask. `tiles` are tiles of tile_rows x tile_cols
  * cells of `mask`; for each cell of `tiles`, row by row, tile_rows * tile_cols bits are written (little-endian bit order, rows of a tile
- * one behind the other, each tile beginning at a whole byte: tile_rows * tile_cols must be a multiple of 8). Cells beyond
- * the grid are 0. `capacity` in bytes; rmask_count(tiles) * tile_rows * tile_cols / 8 are needed. Allocates one row of `tiles`. */
+ * one behind the other, each tile beginning at a whole byte). Cells beyond the grid are 0. `capacity` in bytes: for each of
+ * rmask_count(tiles) tiles ceil(tile_rows * tile_cols / 8) are needed. Tiles whose rows are whole bytes are much faster than others.
+ * Allocates one row of `tiles`. */
 RMASK_API rmask_status rmask_export_tile_bits(const rmask *mask, const rmask *tiles, int32_t tile_rows, int32_t tile_cols, uint8_t *bits,
                                               size_t capacity, rmask_error *error);
 
@@ -90,6 +91,21 @@ RMASK_API rmask_status rmask_export_slices(const rmask *mask, int32_t *q_ranges,
  * in the slices' rows. */
 RMASK_API rmask_status rmask_from_slices(int32_t rows, int32_t cols, const int32_t *q_ranges, const int32_t *k_ranges, const int32_t *types,
                                          size_t num_slices, const rmask_allocator *allocator, rmask **out, rmask_error *error);
+
+/* ---------------------------------------------------------------- tiles of columns and diagonals: MInference */
+
+/* What MInference's sparse kernel takes of a pattern of whole key columns (ascending) and whole diagonals (distances q - k, descending, the
+ * last one 0) over num_tokens tokens, causal. Of each tile of `tile` (64 there) query rows: block_count[i] key blocks of `tile` tokens, whose
+ * first tokens begin at block_offset + i * num_distances, and column_count[i] columns outside of them at column_index + i * num_columns. There
+ * are ceil(num_tokens / tile) tiles. The kernel compares the tokens of blocks with the queries, columns not, so these lie left of every
+ * query of their tile.
+ *
+ * In a tile that ends before row e a diagonal of distance d has the keys [e - d - tile, e - d), which become a block, or one more at the end
+ * of the blocks that they touch: all cells of the diagonals are covered, and some others. Columns from num_tokens on, and repeated distances,
+ * are nothing. RMASK_ERR_ARGUMENT where an order is wrong, a distance is negative, or 0 is missing while there are tokens. */
+RMASK_API rmask_status rmask_export_vertical_slash(const int32_t *columns, size_t num_columns, const int32_t *distances, size_t num_distances,
+                                                   int32_t num_tokens, int32_t tile, int32_t *block_count, int32_t *block_offset,
+                                                   int32_t *column_count, int32_t *column_index, rmask_error *error);
 
 #ifdef __cplusplus
 }

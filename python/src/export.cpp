@@ -97,12 +97,38 @@ static Mask from_slices(int64_t rows, int64_t cols, Input<int32_t> q_ranges, Inp
                      (const rmask_allocator *)nullptr);
 }
 
+static void vertical_slash(Input<int32_t> columns, Input<int32_t> distances, int64_t num_tokens, int64_t tile, Output<int32_t> block_count,
+                           Output<int32_t> block_offset, Output<int32_t> column_count, Output<int32_t> column_index)
+{
+    const int32_t tokens = side("num_tokens", num_tokens), length = side("block_size", tile);
+    const size_t rows = length > 0 ? ((size_t)tokens + (size_t)length - 1) / (size_t)length : 0;
+    expect_room("block_count", block_count.size(), rows);
+    expect_room("block_offset", block_offset.size(), rows * distances.size());
+    expect_room("column_count", column_count.size(), rows);
+    expect_room("column_index", column_index.size(), rows * columns.size());
+    call_unlocked(rmask_export_vertical_slash, columns.data(), (size_t)columns.size(), distances.data(), (size_t)distances.size(), tokens, length,
+                  block_count.data(), block_offset.data(), column_count.data(), column_index.data());
+}
+
+static void dense(const Mask &mask, Output2d<uint8_t> cells)
+{
+    if (cells.shape(0) != (size_t)mask.rows() || cells.shape(1) != (size_t)mask.cols() || (cells.shape(1) > 0 && cells.stride(1) != 1)) {
+        PyErr_SetString(PyExc_ValueError, "cells must be [rows, cols] with contiguous rows");
+        throw nb::python_error();
+    }
+    if (mask.rows() == 0 || mask.cols() == 0) return;
+    call_unlocked(rmask_to_bytes, mask.get(), 0, mask.rows(), 0, mask.cols(), cells.data(), (size_t)mask.cols());
+}
+
 void bind_export(nb::module_ &module)
 {
     module.def("_flashmask", &flashmask, "mask"_a, "causal"_a, "num_bounds"_a, "bounds"_a);
     module.def("_from_flashmask", &from_flashmask, "tokens"_a, "causal"_a, "num_bounds"_a, "bounds"_a);
     module.def("_slices", &slices, "mask"_a);
     module.def("_from_slices", &from_slices, "rows"_a, "cols"_a, "q_ranges"_a, "k_ranges"_a, "types"_a);
+    module.def("_vertical_slash", &vertical_slash, "columns"_a, "distances"_a, "num_tokens"_a, "tile"_a, "block_count"_a, "block_offset"_a,
+               "column_count"_a, "column_index"_a);
+    module.def("_dense", &dense, "mask"_a, "cells"_a);
     module.def("_bsr", &bsr, "mask"_a, "indptr"_a, "indices"_a = nb::none());
     module.def("_padded", &padded, "mask"_a, "counts"_a, "indices"_a);
     module.def("_max_row_count", &max_row_count, "mask"_a);

@@ -6,11 +6,14 @@ import pytest
 
 from roarmask import Mask
 from roarmask.export import (
+    VerticalSlash,
     fits,
     flashmask,
     from_flashmask,
     from_magi_slices,
+    from_vertical_slash,
     magi_slices,
+    minference_tiles,
     minference_vertical_slash,
 )
 
@@ -127,6 +130,14 @@ def test_magi_slices_of_structured_masks_are_few():
     assert len(magi_slices(Mask.parse("causal & (sink(4) | window(4096))", 1 << 20)).types) <= 4
 
 
+def vertical_slash_dense(v_idx, s_idx, n):
+    dense = np.zeros((n, n), bool)
+    for r in range(n):
+        for c in range(r + 1):
+            dense[r, c] = c in v_idx or r - c in s_idx
+    return dense
+
+
 @pytest.mark.parametrize("n", [1, 2, 9, 40])
 @pytest.mark.parametrize(
     ("columns", "diagonals"), [([], []), ([0], [0]), ([0, 3], [0, 1, 5]), ([2, 7, 8], []), ([], [0, 2, 6]), ([1], list(range(9)))]
@@ -139,13 +150,13 @@ def test_vertical_slash_is_found_again(columns, diagonals, n):
             dense[r, c] = c in columns or r - c in diagonals
     mask = Mask.from_dense(dense)
     found = minference_vertical_slash(mask)
-    assert list(found.v_idx) == sorted(found.v_idx)
-    assert list(found.s_idx) == sorted(found.s_idx, reverse=True)
-    again = np.zeros((n, n), bool)
-    for r in range(n):
-        for c in range(r + 1):
-            again[r, c] = c in found.v_idx or r - c in found.s_idx
-    assert (again == dense).all()
+    assert found.v_idx.shape[:2] == found.s_idx.shape[:2] == (1, 1)
+    assert found.v_idx.dtype == found.s_idx.dtype == np.int32
+    v_idx, s_idx = found.v_idx[0, 0].tolist(), found.s_idx[0, 0].tolist()
+    assert v_idx == sorted(set(v_idx))
+    assert s_idx == sorted(set(s_idx), reverse=True)
+    assert (vertical_slash_dense(v_idx, s_idx, n) == dense).all()
+    assert from_vertical_slash(*found, n) == mask
 
 
 @pytest.mark.parametrize("expression", ["random(0.2)", "full", "causal & window(3) & sink(9)"])
@@ -154,3 +165,109 @@ def test_what_is_no_vertical_slash_is_refused(expression):
     fit = fits(mask, "vertical_slash")
     assert not fit
     assert "no union of whole columns and diagonals" in fit.reason
+
+
+def test_a_diagonal_of_crossings_is_none():
+    """Columns may fill a diagonal wherever one would probe it."""
+    n, distance = 60, 20
+    length = n - distance
+    columns = sorted({0, 7, length // 3, length // 2, length - 1})
+    mask = Mask.parse(f"causal & columns({', '.join(map(str, columns))})", n)
+    found = minference_vertical_slash(mask)
+    assert distance not in found.s_idx
+    assert from_vertical_slash(*found, n) == mask
+
+
+def test_heads_of_a_pattern_are_filled_up():
+    n = 90
+    patterns = ["columns(2, 50) | diagonals(0, 30, 41)", "diagonals(0)", "columns(1, 3, 4)"]
+    masks = [[Mask.parse(f"causal & ({p})", n) for p in patterns], [Mask.parse("causal & diagonals(0, 5)", n)] * 3]
+    found = minference_vertical_slash(masks)
+    assert found.v_idx.shape[:2] == found.s_idx.shape[:2] == (2, 3)
+    assert from_vertical_slash(*found, n) == masks
+    for b, h in np.ndindex(2, 3):
+        assert (vertical_slash_dense(found.v_idx[b, h].tolist(), found.s_idx[b, h].tolist(), n) == masks[b][h].to_dense()).all()
+
+
+def slash_tiles(v_idx, s_idx, n, tile):
+    """One head by the words of the original: ranges of a tile's width that end where a diagonal leaves the tile, in the order of descending
+    distances; one that begins at most a tile behind the last makes that longer by a tile; columns outside of the ranges."""
+    lists = []
+    for begin in range(0, n, tile):
+        end, ranges = begin + tile, []
+        for distance in s_idx:
+            if distance >= end:
+                continue
+            stop = max(end - distance, tile)
+            if not ranges or stop > ranges[-1][1] + tile:
+                ranges.append([stop - tile, stop])
+            elif stop > ranges[-1][1]:
+                ranges[-1][1] += tile
+        offsets = [start for low, high in ranges for start in range(low, high, tile)]
+        covered = {token for low, high in ranges for token in range(low, high)}
+        lists.append((offsets, [c for c in v_idx if c < ranges[-1][1] and c not in covered]))
+    return lists
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_minference_tiles_are_those_of_the_original(seed):
+    rng = np.random.default_rng(seed)
+    n, tile = int(rng.integers(1, 400)), 64 if seed % 2 else int(rng.integers(1, 40))
+    heads = []
+    for _ in range(2):
+        v = np.unique(rng.integers(0, n, 12))
+        s = np.unique(np.append(rng.integers(0, n, 9), 0))[::-1]
+        heads.append((v.tolist() + [n] * (12 - len(v)), s.tolist() + [0] * (10 - len(s))))
+    pattern = VerticalSlash(np.array([[h[0] for h in heads]], np.int32), np.array([[h[1] for h in heads]], np.int32))
+    made = minference_tiles(pattern, n, block_size=tile)
+    again = minference_tiles(pattern, n, block_size=tile, out=made)
+    assert all(a is b for a, b in zip(made, again, strict=True))
+    rows = -(-n // tile)
+    assert made.block_offset.shape == (1, 2, rows, 10)
+    assert made.column_index.shape == (1, 2, rows, 12)
+    for h, (v, s) in enumerate(heads):
+        for r, (offsets, columns) in enumerate(slash_tiles(v, s, n, tile)):
+            assert made.block_offset[0, h, r, : made.block_count[0, h, r]].tolist() == offsets
+            assert made.column_index[0, h, r, : made.column_count[0, h, r]].tolist() == columns
+
+
+def test_minference_tiles_need_the_main_diagonal():
+    with pytest.raises(ValueError, match="main diagonal"):
+        minference_tiles(minference_vertical_slash(Mask.parse("causal & columns(3)", 100)), 100)
+    with pytest.raises(ValueError, match="batch, heads"):
+        minference_tiles((np.zeros(3, np.int32), np.zeros(3, np.int32)), 100)
+
+
+def test_cells_of_several_tokens():
+    mask = Mask.parse("causal & window(3)", 6)
+    tokens = mask.refine(4)
+    assert from_flashmask(flashmask(mask, unit=4), causal=False) == tokens
+    assert from_magi_slices(*magi_slices(mask, unit=4), 24, 24) == tokens
+    assert fits(mask, "flashmask", unit=4)
+    assert not fits(mask, "vertical_slash", unit=4)
+    assert fits(Mask.parse("causal", 6), "minference_vertical_slash")
+
+
+def test_slices_of_several_heads():
+    heads = [Mask.parse("causal", 9), Mask.parse("window(2, 1)", 9)]
+    made = magi_slices(heads)
+    assert [from_magi_slices(*m, 9, 9) for m in made[0]] == heads
+
+
+def test_what_fits():
+    top_k = Mask.parse("random(0.2)", 64)
+    for name in ("flex", "flashinfer", "fa4", "magi", "dense", "vllm", "flex_block_mask", "flashinfer_bsr", "additive_bias"):
+        assert fits(top_k, name)
+    fit = fits(top_k, "flashmask")
+    assert not fit
+    assert "rows [" in fit.reason
+    assert "column" in fit.reason
+    assert not fits(Mask.parse("causal", 4, 5), "flashmask")
+    with pytest.raises(ValueError, match="unknown format"):
+        fits(top_k, "flash")
+
+
+@pytest.mark.parametrize("arguments", [(np.zeros((2, 2)), np.zeros((1, 2)), np.zeros(2)), (np.zeros(2), np.zeros(2), np.zeros((1, 1)))])
+def test_slices_of_bad_shapes_are_refused(arguments):
+    with pytest.raises(ValueError, match="n slices have"):
+        from_magi_slices(*arguments, 4, 4)

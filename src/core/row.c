@@ -149,24 +149,19 @@ bool rmask_contains(const rmask *mask, int32_t row, int32_t col)
     return inside;
 }
 
-static rmask_status check_readable(const rmask *mask, int32_t row, rmask_error *error)
+static rmask_status check_row(const rmask *mask, int32_t row, rmask_error *error)
 {
     RMASK_TRY(rmask_check_row(row, mask->rows, error));
     return rmask_trust_rows(mask, row, row + 1, error);
 }
 
-static size_t count_of_row(const rmask *mask, int32_t row)
-{
-    row_sink s = {.simd = rmask_simd_get()};
-    count_row(&s, mask->cols, flips_of_row(mask, row), rmask_containers_of(mask, row));
-    return s.count;
-}
-
 rmask_status rmask_row_count(const rmask *mask, int32_t row, size_t *count, rmask_error *error)
 {
     *count = 0;
-    RMASK_TRY(check_readable(mask, row, error));
-    *count = count_of_row(mask, row);
+    RMASK_TRY(check_row(mask, row, error));
+    row_sink s = {.simd = rmask_simd_get()};
+    count_row(&s, mask->cols, flips_of_row(mask, row), rmask_containers_of(mask, row));
+    *count = s.count;
     return RMASK_OK;
 }
 
@@ -179,7 +174,7 @@ rmask_status rmask_row(const rmask *mask, int32_t row, int32_t *cols, size_t cap
 {
     if (!cols) return rmask_row_count(mask, row, count, error);
     *count = 0;
-    RMASK_TRY(check_readable(mask, row, error));
+    RMASK_TRY(check_row(mask, row, error));
     row_sink s = sink_to(cols, capacity);
     list_row(&s, mask->cols, rmask_boundaries_of(mask, rmask_strip_of(mask, row)), row, rmask_containers_of(mask, row));
     *count = s.count;
@@ -196,7 +191,7 @@ static size_t ranges_of_row(const rmask *mask, int32_t row, int32_t *ranges, siz
 rmask_status rmask_row_ranges(const rmask *mask, int32_t row, int32_t *ranges, size_t capacity, size_t *count, rmask_error *error)
 {
     *count = 0;
-    RMASK_TRY(check_readable(mask, row, error));
+    RMASK_TRY(check_row(mask, row, error));
     const size_t room = ranges ? capacity : 0;
     *count = ranges_of_row(mask, row, ranges, room);
     return ranges && *count > room ? fail_capacity(error, room, *count, "ranges") : RMASK_OK;
@@ -225,56 +220,89 @@ rmask_status rmask_append_flips(const rmask *mask, int32_t row, const rmask_allo
 
 /* ---------------------------------------------------------------- many rows */
 
-static rmask_status check_rows(const rmask *mask, int32_t row_begin, int32_t row_end, rmask_error *error)
+rmask_status rmask_check_readable(const rmask *mask, int32_t row_begin, int32_t row_end, rmask_error *error)
 {
-    if (row_begin >= 0 && row_begin <= row_end && row_end <= mask->rows) return RMASK_OK;
+    if (row_begin >= 0 && row_begin <= row_end && row_end <= mask->rows) return rmask_trust_rows(mask, row_begin, row_end, error);
     return rmask_fail(error, RMASK_ERR_RANGE, "rows [%d, %d) are out of range: the grid has %d rows", (int)row_begin, (int)row_end,
                       (int)mask->rows);
+}
+
+rmask_row_reader rmask_read_rows(const rmask *mask, int32_t row)
+{
+    rmask_row_reader r = {.mask = mask, .row = row, .walk = rmask_walk_exceptions(mask, row)};
+    r.exception_row = rmask_walk_row(&r.walk);
+    return r;
+}
+
+/* The strip and the exceptions of the reader's row, which it leaves behind. */
+ALWAYS_INLINE rmask_boundaries read_next(rmask_row_reader *r, int32_t *row, rmask_row_containers *containers)
+{
+    if (r->row >= r->strip_end) {
+        const rmask_strip *strip = rmask_strip_of(r->mask, r->row);
+        r->boundaries = rmask_boundaries_of(r->mask, strip);
+        r->strip_end = rmask_strip_end(r->mask, strip);
+    }
+    *containers = (rmask_row_containers){.left = 0};
+    if (r->row == r->exception_row) {
+        *containers = rmask_walk_take(&r->walk);
+        r->exception_row = rmask_walk_row(&r->walk);
+    }
+    *row = r->row++;
+    return r->boundaries;
+}
+
+size_t rmask_read_row(rmask_row_reader *reader, int32_t *cols, size_t capacity)
+{
+    int32_t row;
+    rmask_row_containers containers;
+    const rmask_boundaries strip = read_next(reader, &row, &containers);
+    row_sink s = sink_to(cols, capacity);
+    list_row(&s, reader->mask->cols, strip, row, containers);
+    return s.count;
+}
+
+size_t rmask_read_row_count(rmask_row_reader *reader)
+{
+    int32_t row;
+    rmask_row_containers containers;
+    const rmask_boundaries strip = read_next(reader, &row, &containers);
+    row_sink s = {.simd = rmask_simd_get()};
+    count_row(&s, reader->mask->cols, rmask_flips_of(strip, row), containers);
+    return s.count;
 }
 
 rmask_status rmask_to_csr(const rmask *mask, int32_t row_begin, int32_t row_end, int64_t *indptr, int32_t *indices, size_t capacity,
                           rmask_error *error)
 {
     indptr[0] = 0;
-    RMASK_TRY(check_rows(mask, row_begin, row_end, error));
-    RMASK_TRY(rmask_trust_rows(mask, row_begin, row_end, error));
-    row_sink s = sink_to(indices, capacity);
-    rmask_exception_walk walk = rmask_walk_exceptions(mask, row_begin);
-    int32_t exception_row = rmask_walk_row(&walk), row = row_begin;
-    while (row < row_end) {
-        const rmask_strip *strip = rmask_strip_of(mask, row);
-        const rmask_boundaries boundaries = rmask_boundaries_of(mask, strip);
-        const int32_t strip_end = rmask_strip_end(mask, strip);
-        for (; row < strip_end && row < row_end; row++) {
-            rmask_row_containers containers = {.left = 0};
-            if (row == exception_row) {
-                containers = rmask_walk_take(&walk);
-                exception_row = rmask_walk_row(&walk);
-            }
-            list_row(&s, mask->cols, boundaries, row, containers);
-            indptr[row - row_begin + 1] = (int64_t)s.count;
-        }
+    RMASK_TRY(rmask_check_readable(mask, row_begin, row_end, error));
+    rmask_row_reader reader = rmask_read_rows(mask, row_begin);
+    uint64_t total = 0;
+    for (int32_t row = row_begin; row < row_end; row++) {
+        const bool has_room = indices && total < capacity;
+        total += has_room ? rmask_read_row(&reader, indices + total, capacity - (size_t)total) : rmask_read_row_count(&reader);
+        indptr[row - row_begin + 1] = (int64_t)total;
     }
-    return indices && s.overflow ? fail_capacity(error, capacity, s.count, "indices") : RMASK_OK;
+    return indices && total > capacity ? fail_capacity(error, capacity, (size_t)total, "indices") : RMASK_OK;
 }
 
 rmask_status rmask_for_each_row(const rmask *mask, int32_t row_begin, int32_t row_end, rmask_row_callback callback, void *context,
                                 rmask_error *error)
 {
-    RMASK_TRY(check_rows(mask, row_begin, row_end, error));
-    RMASK_TRY(rmask_trust_rows(mask, row_begin, row_end, error));
+    RMASK_TRY(rmask_check_readable(mask, row_begin, row_end, error));
     size_t capacity = 0;
+    rmask_row_reader reader = rmask_read_rows(mask, row_begin);
     for (int32_t row = row_begin; row < row_end; row++) {
-        const size_t count = count_of_row(mask, row);
+        const size_t count = rmask_read_row_count(&reader);
         if (count > capacity) capacity = count;
     }
     int32_t *cols = rmask_allocate(&mask->allocator, capacity, sizeof *cols);
     if (!cols) return rmask_fail_nomem(error);
     rmask_status status = RMASK_OK;
+    reader = rmask_read_rows(mask, row_begin);
     for (int32_t row = row_begin; row < row_end && !status; row++) {
-        size_t count;
-        status = rmask_row(mask, row, cols, capacity, &count, error);
-        if (!status && callback(context, row, cols, count))
+        const size_t count = rmask_read_row(&reader, cols, capacity);
+        if (callback(context, row, cols, count))
             status = rmask_fail(error, RMASK_ERR_STOPPED, "the callback stopped at row %d", (int)row);
     }
     rmask_free(&mask->allocator, cols, capacity, sizeof *cols);

@@ -79,7 +79,8 @@ static rmask_status put_strip(const rmask *mask, slice_sink *s, rmask_int32_vec 
         if (!rmask_vec_reserve(&mask->allocator, cuts, (end > i ? end - i : 0) + 2)) return RMASK_ERR_NOMEM;
         for (; i < end; i++) rmask_vec_put(cuts, (int32_t)(strip.fixed[i] - w));
         if (-w > row_begin && -w < row_end) rmask_vec_put(cuts, (int32_t)-w);
-        if (mask->cols + 1 - w > row_begin && mask->cols + 1 - w < row_end) rmask_vec_put(cuts, (int32_t)(mask->cols + 1 - w));
+        const int64_t passes = mask->cols + INT64_C(1) - w;
+        if (passes > row_begin && passes < row_end) rmask_vec_put(cuts, (int32_t)passes);
     }
     if (cuts->len > 2) qsort(cuts->at, cuts->len, sizeof *cuts->at, compare_rows);
     for (size_t i = 0; i < cuts->len; i++) {
