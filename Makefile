@@ -99,7 +99,7 @@ pictures: build ## draw the pictures of the documentation again, in docs/picture
 
 format: ## clang-format every source file
 	@scripts/setup.sh format
-	find include src programs bench tests -name '*.[ch]' -exec clang-format -i {} +
+	find include src programs bench tests python -name '*.[ch]' -o -name '*.cpp' | xargs clang-format -i
 
 clean: ## delete what was built; .deps and .venv stay
 	rm -rf build build-dev build-asan build-ubsan build-tsan build-fuzz build-arm build-python

@@ -25,9 +25,10 @@ template <typename Function, typename... Arguments> static Atlas make_atlas(Func
     return Atlas(out);
 }
 
-/* One list of masks (None is dense) for each layer, all of one length. The grid is that of the masks; without any it must be given. */
-static Atlas create(const std::vector<std::vector<std::optional<const Mask *>>> &masks, std::optional<int64_t> rows, std::optional<int64_t> cols,
-                    const std::string &note)
+/* One list of masks (None is dense) for each layer, all of one length. The grid is that of the masks; without any it must be
+ * given. */
+static Atlas create(const std::vector<std::vector<std::optional<const Mask *>>> &masks, std::optional<int64_t> rows,
+                    std::optional<int64_t> cols, const std::string &note)
 {
     if (masks.empty() || masks[0].empty()) complain("an atlas has at least one layer and one head");
     const size_t heads = masks[0].size();
@@ -42,8 +43,9 @@ static Atlas create(const std::vector<std::vector<std::optional<const Mask *>>> 
     }
     if (!rows) complain("every entry is dense: give the grid's rows");
     if (note.find('\0') != std::string::npos) complain("the note has a NUL");
-    return make_atlas(rmask_atlas_create, side("layers", (int64_t)masks.size()), side("heads", (int64_t)heads), side("rows", *rows),
-                      side("cols", cols.value_or(*rows)), (const rmask *const *)list.data(), note.c_str(), (const rmask_allocator *)nullptr);
+    return make_atlas(rmask_atlas_create, side("layers", (int64_t)masks.size()), side("heads", (int64_t)heads),
+                      side("rows", *rows), side("cols", cols.value_or(*rows)), (const rmask *const *)list.data(), note.c_str(),
+                      (const rmask_allocator *)nullptr);
 }
 
 static std::optional<Mask> mask_or_none(const rmask *mask)
@@ -59,8 +61,8 @@ static std::optional<Mask> get_item(const Atlas &atlas, std::pair<int64_t, int64
     if (layer < 0) layer += layers;
     if (head < 0) head += heads;
     if (layer < 0 || layer >= layers || head < 0 || head >= heads) {
-        PyErr_Format(PyExc_IndexError, "layer %lld, head %lld is out of range: the atlas has %d layers of %d heads", (long long)entry.first,
-                     (long long)entry.second, (int)layers, (int)heads);
+        PyErr_Format(PyExc_IndexError, "layer %lld, head %lld is out of range: the atlas has %d layers of %d heads",
+                     (long long)entry.first, (long long)entry.second, (int)layers, (int)heads);
         throw nb::python_error();
     }
     const rmask *mask;
@@ -71,7 +73,8 @@ static std::optional<Mask> get_item(const Atlas &atlas, std::pair<int64_t, int64
 static std::vector<Mask> distinct(const Atlas &atlas)
 {
     std::vector<Mask> list;
-    for (uint32_t i = 0; i < rmask_atlas_num_masks(atlas.get()); i++) list.emplace_back(rmask_retain(rmask_atlas_distinct(atlas.get(), i)));
+    for (uint32_t i = 0; i < rmask_atlas_num_masks(atlas.get()); i++)
+        list.emplace_back(rmask_retain(rmask_atlas_distinct(atlas.get(), i)));
     return list;
 }
 
@@ -88,11 +91,21 @@ static Atlas from_data(BytesLike given)
     return make_atlas(rmask_atlas_from_data, (const void *)data.c_str(), data.size(), (const rmask_allocator *)nullptr);
 }
 
-static Atlas open_file(const PathLike &path) { return make_atlas(rmask_atlas_open, path_of(path).c_str(), (const rmask_allocator *)nullptr); }
-static Atlas load_file(const PathLike &path) { return make_atlas(rmask_atlas_load, path_of(path).c_str(), (const rmask_allocator *)nullptr); }
-static void save_file(const Atlas &atlas, const PathLike &path) { call_unlocked(rmask_atlas_save, atlas.get(), path_of(path).c_str()); }
+static Atlas open_file(const PathLike &path)
+{
+    return make_atlas(rmask_atlas_open, path_of(path).c_str(), (const rmask_allocator *)nullptr);
+}
+static Atlas load_file(const PathLike &path)
+{
+    return make_atlas(rmask_atlas_load, path_of(path).c_str(), (const rmask_allocator *)nullptr);
+}
+static void save_file(const Atlas &atlas, const PathLike &path)
+{
+    call_unlocked(rmask_atlas_save, atlas.get(), path_of(path).c_str());
+}
 
-/* A Python function on masks. What it raises goes through the library as RMASK_ERR_STOPPED and is raised again at the other end. */
+/* A Python function on masks. What it raises goes through the library as RMASK_ERR_STOPPED and is raised again at the other
+ * end. */
 struct Mapping {
     nb::callable function;
     std::exception_ptr raised;
@@ -166,56 +179,73 @@ static std::vector<double> overlaps(const Atlas &atlas)
 /* Equal atlases have these in common. */
 static Py_hash_t hash(const Atlas &atlas)
 {
-    const nb::tuple facts = nb::make_tuple(rmask_atlas_layers(atlas.get()), rmask_atlas_heads(atlas.get()), rmask_atlas_rows(atlas.get()),
-                                           rmask_atlas_cols(atlas.get()), rmask_atlas_num_masks(atlas.get()));
+    const nb::tuple facts =
+        nb::make_tuple(rmask_atlas_layers(atlas.get()), rmask_atlas_heads(atlas.get()), rmask_atlas_rows(atlas.get()),
+                       rmask_atlas_cols(atlas.get()), rmask_atlas_num_masks(atlas.get()));
     return PyObject_Hash(facts.ptr());
 }
 
 void bind_atlas(nb::module_ &module)
 {
-    nb::class_<Atlas>(module, "Atlas", "The masks of a whole model: layers x heads -> mask, or None where a head is dense. Equal masks are stored once.")
-        .def("__init__",
-             [](Atlas *self, const std::vector<std::vector<std::optional<const Mask *>>> &masks, std::optional<int64_t> rows,
-                std::optional<int64_t> cols, const std::string &note) { new (self) Atlas(create(masks, rows, cols, note)); },
-             "masks"_a, "rows"_a = nb::none(), "cols"_a = nb::none(), "note"_a = "",
-             "masks: one list for each layer, of one Mask or None (dense) for each head. rows and cols are only needed where all are None.")
-        .def_static("open", &open_file, "path"_a, "Maps a file; header, tables and each mask's index are checked. See verify().")
+    nb::class_<Atlas>(
+        module, "Atlas",
+        "The masks of a whole model: layers x heads -> mask, or None where a head is dense. Equal masks are stored once.")
+        .def(
+            "__init__",
+            [](Atlas *self, const std::vector<std::vector<std::optional<const Mask *>>> &masks, std::optional<int64_t> rows,
+               std::optional<int64_t> cols, const std::string &note) { new (self) Atlas(create(masks, rows, cols, note)); },
+            "masks"_a, "rows"_a = nb::none(), "cols"_a = nb::none(), "note"_a = "",
+            "masks: one list for each layer, of one Mask or None (dense) for each head. rows and cols are only needed where "
+            "all are None.")
+        .def_static("open", &open_file, "path"_a,
+                    "Maps a file; header, tables and each mask's index are checked. See verify().")
         .def_static("load", &load_file, "path"_a, "Reads a file into memory and checks everything.")
-        .def_static("frombytes", &from_data, "data"_a, "The atlas of tobytes(), from anywhere: everything is checked. Raises FormatError.")
-        .def("save", &save_file, "path"_a,
-             "Writes a file, which appears whole or not at all.")
+        .def_static("frombytes", &from_data, "data"_a,
+                    "The atlas of tobytes(), from anywhere: everything is checked. Raises FormatError.")
+        .def("save", &save_file, "path"_a, "Writes a file, which appears whole or not at all.")
         .def("tobytes", &to_data, "The atlas's flat buffer: what a file holds.")
-        .def("verify", [](const Atlas &atlas) { call_unlocked(rmask_atlas_verify, atlas.get()); }, "Checks everything about an opened atlas.")
+        .def(
+            "verify", [](const Atlas &atlas) { call_unlocked(rmask_atlas_verify, atlas.get()); },
+            "Checks everything about an opened atlas.")
         .def("__getstate__", &to_data)
-        .def("__setstate__", [](Atlas &atlas, const nb::bytes &data) { new (&atlas) Atlas(from_data(nb::borrow<BytesLike>(data))); })
+        .def("__setstate__",
+             [](Atlas &atlas, const nb::bytes &data) { new (&atlas) Atlas(from_data(nb::borrow<BytesLike>(data))); })
         .def_prop_ro("layers", [](const Atlas &atlas) { return rmask_atlas_layers(atlas.get()); })
-        .def_prop_ro("heads", [](const Atlas &atlas) { return rmask_atlas_heads(atlas.get()); }, "Heads in each layer.")
-        .def_prop_ro("rows", [](const Atlas &atlas) { return rmask_atlas_rows(atlas.get()); }, "Query blocks of every mask.")
-        .def_prop_ro("cols", [](const Atlas &atlas) { return rmask_atlas_cols(atlas.get()); }, "Key blocks of every mask.")
+        .def_prop_ro(
+            "heads", [](const Atlas &atlas) { return rmask_atlas_heads(atlas.get()); }, "Heads in each layer.")
+        .def_prop_ro(
+            "rows", [](const Atlas &atlas) { return rmask_atlas_rows(atlas.get()); }, "Query blocks of every mask.")
+        .def_prop_ro(
+            "cols", [](const Atlas &atlas) { return rmask_atlas_cols(atlas.get()); }, "Key blocks of every mask.")
         .def_prop_ro("note", [](const Atlas &atlas) { return std::string(rmask_atlas_note(atlas.get())); })
         .def_prop_ro("masks", &distinct, "The distinct masks, in the order in which the entries first use them.")
-        .def_prop_ro("nbytes",
-                     [](const Atlas &atlas) {
-                         size_t num_bytes;
-                         rmask_atlas_data(atlas.get(), &num_bytes);
-                         return num_bytes;
-                     },
-                     "Bytes in memory and in a file.")
+        .def_prop_ro(
+            "nbytes",
+            [](const Atlas &atlas) {
+                size_t num_bytes;
+                rmask_atlas_data(atlas.get(), &num_bytes);
+                return num_bytes;
+            },
+            "Bytes in memory and in a file.")
         .def("__getitem__", &get_item, "entry"_a, "atlas[layer, head]: the Mask, or None where the entry is dense.")
-        .def("map", &map, "function"_a, "An atlas of function(mask) of every distinct mask; a dense entry counts as the full mask.")
+        .def("map", &map, "function"_a,
+             "An atlas of function(mask) of every distinct mask; a dense entry counts as the full mask.")
         .def("__and__", &combine<RMASK_AND>, nb::is_operator())
         .def("__or__", &combine<RMASK_OR>, nb::is_operator())
         .def("__xor__", &combine<RMASK_XOR>, nb::is_operator())
         .def("__sub__", &combine<RMASK_AND_NOT>, nb::is_operator())
-        .def("__eq__", &equal, nb::is_operator(), nb::sig("def __eq__(self, arg: object, /) -> bool"), "Whether both have the same entries.")
-        .def("__ne__", [](const Atlas &a, const Atlas &b) { return !equal(a, b); }, nb::is_operator(),
-             nb::sig("def __ne__(self, arg: object, /) -> bool"))
+        .def("__eq__", &equal, nb::is_operator(), nb::sig("def __eq__(self, arg: object, /) -> bool"),
+             "Whether both have the same entries.")
+        .def(
+            "__ne__", [](const Atlas &a, const Atlas &b) { return !equal(a, b); }, nb::is_operator(),
+            nb::sig("def __ne__(self, arg: object, /) -> bool"))
         .def("__hash__", &hash)
         .def("stats", &stats, "layer"_a = nb::none(), "Counts, densities and bytes of one layer, or of all.")
         .def("overlaps", &overlaps, "For each layer the mean Jaccard overlap of its heads' pairs.")
         .def("__repr__", [](const Atlas &atlas) {
-            return "<roarmask.Atlas " + std::to_string(rmask_atlas_layers(atlas.get())) + " layers x " + std::to_string(rmask_atlas_heads(atlas.get())) +
-                   " heads, " + std::to_string(rmask_atlas_num_masks(atlas.get())) + " masks of " + std::to_string(rmask_atlas_rows(atlas.get())) + " x " +
-                   std::to_string(rmask_atlas_cols(atlas.get())) + ">";
+            return "<roarmask.Atlas " + std::to_string(rmask_atlas_layers(atlas.get())) + " layers x " +
+                   std::to_string(rmask_atlas_heads(atlas.get())) + " heads, " +
+                   std::to_string(rmask_atlas_num_masks(atlas.get())) + " masks of " +
+                   std::to_string(rmask_atlas_rows(atlas.get())) + " x " + std::to_string(rmask_atlas_cols(atlas.get())) + ">";
         });
 }

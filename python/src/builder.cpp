@@ -73,15 +73,19 @@ static Mask freeze(Builder &builder)
 
 void bind_builder(nb::module_ &module)
 {
-    nb::class_<Builder>(module, "Builder", "A set of cells of a grid that can change; later calls win. freeze() makes masks of it.")
-        .def(nb::init<int64_t, std::optional<int64_t>>(), "rows"_a, "cols"_a = nb::none(), "An empty grid; cols is rows unless given.")
+    nb::class_<Builder>(module, "Builder",
+                        "A set of cells of a grid that can change; later calls win. freeze() makes masks of it.")
+        .def(nb::init<int64_t, std::optional<int64_t>>(), "rows"_a, "cols"_a = nb::none(),
+             "An empty grid; cols is rows unless given.")
         .def_ro("rows", &Builder::rows, "Query blocks.")
         .def_ro("cols", &Builder::cols, "Key blocks.")
         .def("add", &add, "row"_a, "cols"_a,
-             "Adds columns, strictly increasing, to a row. Raises IndexError out of the grid, ValueError for what is out of order; nothing is "
+             "Adds columns, strictly increasing, to a row. Raises IndexError out of the grid, ValueError for what is out of "
+             "order; nothing is "
              "added then.")
         .def("add_range", &add_range, "row"_a, "begin"_a, "end"_a, "Adds the columns [begin, end) to a row. Raises IndexError.")
-        .def("remove_range", &remove_range, "row"_a, "begin"_a, "end"_a, "Removes the columns [begin, end) from a row. Raises IndexError.")
+        .def("remove_range", &remove_range, "row"_a, "begin"_a, "end"_a,
+             "Removes the columns [begin, end) from a row. Raises IndexError.")
         .def("add_mask", &add_mask, "mask"_a, "Adds every cell of a mask of the same grid.")
         .def("freeze", &freeze, "A mask of the cells now in the builder, which can go on changing.");
 }

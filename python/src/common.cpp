@@ -73,7 +73,8 @@ nb::object as_array(nb::handle values)
 /* The array in memory order as `type`, whose values may be cut off. */
 static nb::object cast_array(const nb::object &array, int type)
 {
-    PyObject *made = PyArray_FromArray((PyArrayObject *)array.ptr(), PyArray_DescrFromType(type), NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
+    PyObject *made =
+        PyArray_FromArray((PyArrayObject *)array.ptr(), PyArray_DescrFromType(type), NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
     if (!made) throw nb::python_error();
     return nb::steal(made);
 }
@@ -82,12 +83,15 @@ nb::object as_integers(nb::handle values, const char *name, int type)
 {
     const nb::object array = as_array(values);
     PyArrayObject *given = (PyArrayObject *)array.ptr();
-    if (PyArray_NDIM(given) != 1) complain(std::string(name) + " must be a list or an array with one dimension, not " + std::to_string(PyArray_NDIM(given)));
+    if (PyArray_NDIM(given) != 1)
+        complain(std::string(name) + " must be a list or an array with one dimension, not " +
+                 std::to_string(PyArray_NDIM(given)));
     if (PyArray_SIZE(given) > 0 && !PyArray_ISINTEGER(given)) {
         PyErr_Format(PyExc_TypeError, "%s must be whole numbers, not %S", name, (PyObject *)PyArray_DESCR(given));
         throw nb::python_error();
     }
-    if (PyArray_SIZE(given) == 0 || type == NPY_INT64 || PyArray_CanCastSafely(PyArray_TYPE(given), type)) return cast_array(array, type);
+    if (PyArray_SIZE(given) == 0 || type == NPY_INT64 || PyArray_CanCastSafely(PyArray_TYPE(given), type))
+        return cast_array(array, type);
     const nb::object wide = cast_array(array, NPY_INT64);
     const int64_t *value = (const int64_t *)PyArray_DATA((PyArrayObject *)wide.ptr()), *end = value + PyArray_SIZE(given);
     for (; value < end; value++)
@@ -98,15 +102,18 @@ nb::object as_integers(nb::handle values, const char *name, int type)
     return cast_array(wide, type);
 }
 
-template <typename Scalar> Integers<Scalar>::Integers(nb::handle values, const char *name)
+template <typename Scalar>
+Integers<Scalar>::Integers(nb::handle values, const char *name)
     : array(as_integers(values, name, sizeof(Scalar) == 4 ? NPY_INT32 : NPY_INT64)),
-      first((const Scalar *)PyArray_DATA((PyArrayObject *)array.ptr())), length((size_t)PyArray_SIZE((PyArrayObject *)array.ptr()))
+      first((const Scalar *)PyArray_DATA((PyArrayObject *)array.ptr())),
+      length((size_t)PyArray_SIZE((PyArrayObject *)array.ptr()))
 {
 }
 template class Integers<int32_t>;
 template class Integers<int64_t>;
 
-template <typename Array, typename Scalar> static Array new_array(std::initializer_list<npy_intp> lengths, int type, Scalar *&data)
+template <typename Array, typename Scalar>
+static Array new_array(std::initializer_list<npy_intp> lengths, int type, Scalar *&data)
 {
     PyObject *array = PyArray_SimpleNew((int)lengths.size(), const_cast<npy_intp *>(lengths.begin()), type);
     if (!array) throw nb::python_error();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What the files of the binding share: the objects behind the Python classes, failures as exceptions, arrays in and out.
  *
- * Results are NumPy arrays made through NumPy's own C API: a row of a mask costs a fraction of a microsecond, and making an array
- * through DLPack alone would cost more than that. */
+ * Results are NumPy arrays made through NumPy's own C API: a row of a mask costs a fraction of a microsecond, and making an
+ * array through DLPack alone would cost more than that. */
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -23,7 +23,7 @@ using namespace nb::literals;
 
 /* ---------------------------------------------------------------- failures */
 
-/* Throws what a status is in Python: MemoryError, IndexError, OSError with its errno, or one of the package's own ValueErrors. */
+/* Throws what a status is in Python: MemoryError, IndexError, OSError with its errno, or one of the package's ValueErrors. */
 [[noreturn]] void throw_status(rmask_status status, const rmask_error &error);
 
 /* Throws a ValueError. */
@@ -53,7 +53,7 @@ template <typename Function, typename... Arguments> void call_unlocked(Function 
     check(status, error);
 }
 
-/* The same with the lock where the work is small: letting go of it would cost more, above all when other threads wait for it. */
+/* The same with the lock where work is small: letting go would cost more, above all when other threads wait for it. */
 template <typename Function, typename... Arguments> void call_quickly(bool is_small, Function *function, Arguments... arguments)
 {
     if (is_small)
@@ -75,8 +75,8 @@ struct GrowerDeleter {
 
 using GrowerPointer = std::unique_ptr<rmask_grower, GrowerDeleter>;
 
-/* A mask of Python. One that append_rows made holds the grower that it is the newest mask of, so that the next append_rows goes on
- * there and costs what is new. */
+/* A mask of Python. One that append_rows made holds the grower that it is the newest mask of, so that the next append_rows goes
+ * on there and costs what is new. */
 struct Mask {
     MaskPointer mask;
     GrowerPointer grower;
@@ -88,7 +88,8 @@ struct Mask {
     int32_t cols() const { return rmask_cols(get()); }
 };
 
-/* Makes a mask with a function of the library that takes `rmask **out, rmask_error *error` at the end. Big work lets go of the lock. */
+/* Makes a mask with a function of the library that takes `rmask **out, rmask_error *error` at the end. Big work lets go of the
+ * lock. */
 template <typename Function, typename... Arguments> Mask make_mask(Function *function, Arguments... arguments)
 {
     rmask *out = nullptr;
@@ -100,7 +101,8 @@ template <typename Function, typename... Arguments> Mask make_mask(Function *fun
 constexpr uint64_t SMALL_BYTES = 4096;
 inline bool is_small(const Mask &mask) { return rmask_num_bytes(mask.get()) <= SMALL_BYTES; }
 
-template <typename Function, typename... Arguments> Mask make_mask_quickly(bool is_small, Function *function, Arguments... arguments)
+template <typename Function, typename... Arguments>
+Mask make_mask_quickly(bool is_small, Function *function, Arguments... arguments)
 {
     rmask *out = nullptr;
     call_quickly(is_small, function, arguments..., &out);
@@ -152,20 +154,21 @@ template <typename Scalar> using Input = nb::ndarray<const Scalar, nb::ndim<1>, 
 /* Anything that NumPy takes as an array: a tensor in the CPU's memory, an object with DLPack. */
 nb::object as_array(nb::handle values);
 
-/* A contiguous array of integers of NumPy's `type`, of anything that NumPy takes as a list of integers. What is no list of them is refused
- * by `name`, and so is what does not fit: nothing is cut off. */
+/* A contiguous array of integers of NumPy's `type`, of anything that NumPy takes as a list of integers. What is no list of them
+ * is refused by `name`, and so is what does not fit: nothing is cut off. */
 nb::object as_integers(nb::handle values, const char *name, int type);
 
 /* A list of whole numbers out of Python, int32 or int64, which is copied only where its type or its layout is another. */
-template <typename Scalar> class Integers {
-public:
+template <typename Scalar> class Integers
+{
+  public:
     Integers(nb::handle values, const char *name);
     const Scalar *data() const { return first; }
     size_t size() const { return length; }
     const Scalar *begin() const { return first; }
     const Scalar *end() const { return first + length; }
 
-private:
+  private:
     nb::object array;
     const Scalar *first;
     size_t length;

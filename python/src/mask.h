@@ -7,7 +7,8 @@
 #include <nanobind/stl/pair.h>
 
 /* mask.slice, where None is the end. */
-Mask slice_mask(const Mask &mask, int64_t row_begin, std::optional<int64_t> row_end, int64_t col_begin, std::optional<int64_t> col_end);
+Mask slice_mask(const Mask &mask, int64_t row_begin, std::optional<int64_t> row_end, int64_t col_begin,
+                std::optional<int64_t> col_end);
 
 inline nb::module_ numpy() { return nb::module_::import_("numpy"); }
 

@@ -36,7 +36,10 @@ static bool equal(const Mask &a, const Mask &b)
 
 /* a is in b when nothing of a is outside of b. */
 static bool is_subset(const Mask &a, const Mask &b) { return combine_count(a, b, RMASK_AND_NOT) == 0; }
-static bool is_proper_subset(const Mask &a, const Mask &b) { return is_subset(a, b) && rmask_count(a.get()) < rmask_count(b.get()); }
+static bool is_proper_subset(const Mask &a, const Mask &b)
+{
+    return is_subset(a, b) && rmask_count(a.get()) < rmask_count(b.get());
+}
 
 /* Of the cells alone, however the mask was made: equal masks have equal hashes. */
 static Py_hash_t hash(Mask &mask)
@@ -44,7 +47,8 @@ static Py_hash_t hash(Mask &mask)
     enum { SIDE = 8 };
     if (mask.hash) return *mask.hash;
     uint64_t counts[SIDE * SIDE];
-    call_quickly(is_small(mask), rmask_raster, mask.get(), 0, mask.rows(), 0, mask.cols(), (int32_t)SIDE, (int32_t)SIDE, (uint64_t *)counts);
+    call_quickly(is_small(mask), rmask_raster, mask.get(), 0, mask.rows(), 0, mask.cols(), (int32_t)SIDE, (int32_t)SIDE,
+                 (uint64_t *)counts);
     uint64_t mixed = (uint64_t)mask.rows() << 32 ^ (uint64_t)mask.cols();
     for (uint64_t count : counts) {
         mixed = (mixed ^ count) * UINT64_C(0x9e3779b97f4a7c15);
@@ -70,16 +74,22 @@ void bind_mask_algebra(nb::class_<Mask> &mask)
         .def("__invert__", &invert, "The cells of the grid that are not in the mask.")
         .def("__eq__", &equal, nb::is_operator(), nb::sig("def __eq__(self, arg: object, /) -> bool"),
              "Whether both have the same grid and the same cells, however each was made.")
-        .def("__ne__", [](const Mask &a, const Mask &b) { return !equal(a, b); }, nb::is_operator(),
-             nb::sig("def __ne__(self, arg: object, /) -> bool"))
+        .def(
+            "__ne__", [](const Mask &a, const Mask &b) { return !equal(a, b); }, nb::is_operator(),
+            nb::sig("def __ne__(self, arg: object, /) -> bool"))
         .def("__hash__", &hash)
         .def("__le__", &is_subset, nb::is_operator(), "Whether all cells of self are in the other mask, of the same grid.")
         .def("__lt__", &is_proper_subset, nb::is_operator(), "Whether all cells of self are in the other mask, which has more.")
-        .def("__ge__", [](const Mask &a, const Mask &b) { return is_subset(b, a); }, nb::is_operator(), "Whether self has all cells of the other mask.")
-        .def("__gt__", [](const Mask &a, const Mask &b) { return is_proper_subset(b, a); }, nb::is_operator(),
-             "Whether self has all cells of the other mask, and more.")
+        .def(
+            "__ge__", [](const Mask &a, const Mask &b) { return is_subset(b, a); }, nb::is_operator(),
+            "Whether self has all cells of the other mask.")
+        .def(
+            "__gt__", [](const Mask &a, const Mask &b) { return is_proper_subset(b, a); }, nb::is_operator(),
+            "Whether self has all cells of the other mask, and more.")
         .def("combine", &combine_by, "other"_a, "function"_a,
-             "One of the 16 boolean functions of two memberships: bit 2 * a + b of the number is f(a, b). 8 is and, 14 or, 6 xor.")
-        .def("combine_count", &combine_count, "other"_a, "function"_a, "The number of cells of combine(other, function), without making it.")
+             "One of the 16 boolean functions of two memberships: bit 2 * a + b of the number is f(a, b). 8 is and, 14 or, 6 "
+             "xor.")
+        .def("combine_count", &combine_count, "other"_a, "function"_a,
+             "The number of cells of combine(other, function), without making it.")
         .def("jaccard", &jaccard, "other"_a, "Cells in both over cells in either, from 0 to 1; 1 when both are empty.");
 }

@@ -60,10 +60,11 @@ static nb::object to_scipy(const Mask &mask)
 }
 
 static UInt64Array raster(const Mask &mask, int32_t height, int32_t width, std::optional<std::pair<int32_t, int32_t>> rows,
-                         std::optional<std::pair<int32_t, int32_t>> cols)
+                          std::optional<std::pair<int32_t, int32_t>> cols)
 {
     uint64_t *counts;
-    const auto r = rows.value_or(std::pair<int32_t, int32_t>(0, mask.rows())), c = cols.value_or(std::pair<int32_t, int32_t>(0, mask.cols()));
+    const auto r = rows.value_or(std::pair<int32_t, int32_t>(0, mask.rows())),
+               c = cols.value_or(std::pair<int32_t, int32_t>(0, mask.cols()));
     if (height < 1 || width < 1) complain("a raster has at least one field each way");
     UInt64Array array = new_uint64_2d((size_t)height, (size_t)width, counts);
     call_unlocked(rmask_raster, mask.get(), r.first, r.second, c.first, c.second, height, width, counts);
@@ -95,7 +96,8 @@ static std::string text_of(const Mask &mask)
 {
     char text[160];
     snprintf(text, sizeof text, "<roarmask.Mask %d x %d, %llu cells (%.4g%%), %llu bytes>", (int)mask.rows(), (int)mask.cols(),
-             (unsigned long long)rmask_count(mask.get()), 100 * rmask_density(mask.get()), (unsigned long long)rmask_num_bytes(mask.get()));
+             (unsigned long long)rmask_count(mask.get()), 100 * rmask_density(mask.get()),
+             (unsigned long long)rmask_num_bytes(mask.get()));
     return text;
 }
 
@@ -108,15 +110,22 @@ void bind_mask_output(nb::class_<Mask> &mask)
         .def("to_dense", &to_dense, "bool [rows, cols]")
         .def("to_bits", &to_bits, "uint8 [rows, ceil(cols / 8)], little-endian bit order.")
         .def("to_scipy", &to_scipy, "scipy.sparse.csr_array of bool. Needs SciPy.")
-        .def("__array__", &to_array, "dtype"_a = nb::none(), "copy"_a = nb::none(), "numpy.asarray(mask): to_dense(), as `dtype` if given.")
+        .def("__array__", &to_array, "dtype"_a = nb::none(), "copy"_a = nb::none(),
+             "numpy.asarray(mask): to_dense(), as `dtype` if given.")
         .def("raster", &raster, "height"_a, "width"_a, "rows"_a = nb::none(), "cols"_a = nb::none(),
-             "uint64 [height, width]: how many cells lie in each field of a window (rows and cols as pairs), counted without expanding it.")
+             "uint64 [height, width]: how many cells lie in each field of a window (rows and cols as pairs), counted without "
+             "expanding it.")
         .def("stats", &stats, "What the mask is made of, as a dict of counts and bytes.")
-        .def("show",
-             [](nb::handle self, int width, int height) { nb::module_::import_("roarmask._picture").attr("show")(self, width, height); },
-             "width"_a = 64, "height"_a = 32, "Prints a picture of the mask, width x height characters.")
-        .def("_repr_html_", [](nb::handle self) { return draw("html", self); }, nb::sig("def _repr_html_(self) -> str"))
-        .def("_repr_png_", [](nb::handle self) { return draw("png", self); }, nb::sig("def _repr_png_(self) -> bytes"))
+        .def(
+            "show",
+            [](nb::handle self, int width, int height) {
+                nb::module_::import_("roarmask._picture").attr("show")(self, width, height);
+            },
+            "width"_a = 64, "height"_a = 32, "Prints a picture of the mask, width x height characters.")
+        .def(
+            "_repr_html_", [](nb::handle self) { return draw("html", self); }, nb::sig("def _repr_html_(self) -> str"))
+        .def(
+            "_repr_png_", [](nb::handle self) { return draw("png", self); }, nb::sig("def _repr_png_(self) -> bytes"))
         .def("__repr__", &text_of);
     /* So that an array on the left hands its operators over instead of combining mask and elements. */
     mask.attr("__array_ufunc__") = nb::none();

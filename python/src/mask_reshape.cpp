@@ -30,7 +30,8 @@ static std::pair<Mask, Mask> coarsen(const Mask &mask, int64_t tile_rows, std::o
     return {std::move(all), std::move(partial)};
 }
 
-static Mask refine(const Mask &mask, int64_t tile_rows, std::optional<int64_t> tile_cols, std::optional<int64_t> rows, std::optional<int64_t> cols)
+static Mask refine(const Mask &mask, int64_t tile_rows, std::optional<int64_t> tile_cols, std::optional<int64_t> rows,
+                   std::optional<int64_t> cols)
 {
     const int64_t a = tile_side("tile_rows", tile_rows), b = tile_side("tile_cols", tile_cols.value_or(tile_rows));
     return make_mask(rmask_refine, mask.get(), (int32_t)a, (int32_t)b, side("rows", rows.value_or(mask.rows() * a)),
@@ -82,7 +83,7 @@ static Mask take_rows(const Mask &mask, ArrayLike rows)
 
 /* ---------------------------------------------------------------- growing */
 
-/* The grower whose newest mask this is, or a new one. It leaves the mask, so that a second append to the same mask starts anew. */
+/* The grower whose newest mask this is, or a new one. It leaves the mask, so that a second append starts anew. */
 static GrowerPointer take_grower(Mask &mask)
 {
     if (mask.grower) return std::move(mask.grower);
@@ -145,20 +146,27 @@ void bind_mask_reshaping(nb::class_<Mask> &mask)
              "Moves every cell down and right in the same grid; cols is rows unless given. What leaves the grid is lost.")
         .def("coarsen", &coarsen, "tile_rows"_a, "tile_cols"_a = nb::none(),
              "(full, partial): the tiles with all of their cells in the mask, and those with some but not all.\n\n"
-             "Their grids are ceil(rows / tile_rows) x ceil(cols / tile_cols). Of a tile at the edge only the cells inside the grid count. "
+             "Their grids are ceil(rows / tile_rows) x ceil(cols / tile_cols). Of a tile at the edge only the cells inside the "
+             "grid count. "
              "tile_cols is tile_rows unless given.")
-        .def("coarsen_any_all", &coarsen_any_all, "tile_rows"_a, "tile_cols"_a = nb::none(), "(any, all): tiles with a cell, and full tiles.")
+        .def("coarsen_any_all", &coarsen_any_all, "tile_rows"_a, "tile_cols"_a = nb::none(),
+             "(any, all): tiles with a cell, and full tiles.")
         .def("refine", &refine, "tile_rows"_a, "tile_cols"_a = nb::none(), "rows"_a = nb::none(), "cols"_a = nb::none(),
              "Every cell becomes a tile. rows and cols are the sides of the result, which may cut the last tiles off.")
-        .def_static("concat", &concat, "masks"_a, "Packs masks along the diagonal: sequences of one batch that do not see each other.")
+        .def_static("concat", &concat, "masks"_a,
+                    "Packs masks along the diagonal: sequences of one batch that do not see each other.")
         .def_static("stack", &stack, "masks"_a, "Puts the rows of masks with equal numbers of columns below each other.")
         .def("repeat", &repeat, "times"_a, "Copies of the mask packed along the diagonal.")
-        .def("take_rows", &take_rows, "rows"_a, "Row i of the result is row rows[i]: in any order, again and again. Raises IndexError.")
+        .def("take_rows", &take_rows, "rows"_a,
+             "Row i of the result is row rows[i]: in any order, again and again. Raises IndexError.")
         .def("append_rows", &append_mask, "rows"_a, "cols"_a = nb::none(),
              "A new mask with the rows of another one below; self stays as it is.\n\n"
-             "cols widens the grid first: older rows have nothing in new columns. Appending to the newest of a series of masks costs what "
+             "cols widens the grid first: older rows have nothing in new columns. Appending to the newest of a series of masks "
+             "costs what "
              "is new, to an older one or an older copy a copy of it.")
-        .def("append_rows", &append_lists, "rows"_a, "cols"_a = nb::none(), "The same with a list of strictly increasing columns for each row.")
+        .def("append_rows", &append_lists, "rows"_a, "cols"_a = nb::none(),
+             "The same with a list of strictly increasing columns for each row.")
         .def("extend", &extend, "rows"_a, "cols"_a = nb::none(),
-             "A new mask with that many rows more, which go on as the structure of the last row does: windows slide on, sinks stay.");
+             "A new mask with that many rows more, which go on as the structure of the last row does: windows slide on, sinks "
+             "stay.");
 }

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 
-/* Columns that a row function of the library writes, as an array. Narrow rows are written into room for the widest and copied at their
- * length, which asks only once. Of wide ones the length is asked for first, so that no more memory is touched than there are columns. */
-template <typename Function, typename... Arguments> static Int32Array read_columns(const Mask &mask, Function *function, Arguments... arguments)
+/* Columns that a row function of the library writes, as an array. Narrow rows are written into room for the widest and copied
+ * at their length, which asks only once. Of wide ones the length is asked for first, so that no more memory is touched than
+ * there are columns. */
+template <typename Function, typename... Arguments>
+static Int32Array read_columns(const Mask &mask, Function *function, Arguments... arguments)
 {
     constexpr size_t NARROW = 1 << 16, QUICK = 1 << 14;
     thread_local int32_t room[NARROW];
@@ -24,10 +26,12 @@ template <typename Function, typename... Arguments> static Int32Array read_colum
     return array;
 }
 
-Mask slice_mask(const Mask &mask, int64_t row_begin, std::optional<int64_t> row_end, int64_t col_begin, std::optional<int64_t> col_end)
+Mask slice_mask(const Mask &mask, int64_t row_begin, std::optional<int64_t> row_end, int64_t col_begin,
+                std::optional<int64_t> col_end)
 {
-    return make_mask_quickly(is_small(mask), rmask_slice, mask.get(), side("row_begin", row_begin), side("row_end", row_end.value_or(mask.rows())),
-                             side("col_begin", col_begin), side("col_end", col_end.value_or(mask.cols())));
+    return make_mask_quickly(is_small(mask), rmask_slice, mask.get(), side("row_begin", row_begin),
+                             side("row_end", row_end.value_or(mask.rows())), side("col_begin", col_begin),
+                             side("col_end", col_end.value_or(mask.cols())));
 }
 
 struct Range {
@@ -41,7 +45,10 @@ static Range range_of(const nb::slice &slice, int32_t length)
     return {(int32_t)begin, (int32_t)(begin + (int64_t)count)};
 }
 
-static Int32Array get_row(const Mask &mask, const Index &row) { return read_columns(mask, rmask_row, mask.get(), row_index(mask, row)); }
+static Int32Array get_row(const Mask &mask, const Index &row)
+{
+    return read_columns(mask, rmask_row, mask.get(), row_index(mask, row));
+}
 
 static Mask get_rows(const Mask &mask, const nb::slice &rows_slice)
 {
@@ -78,7 +85,8 @@ static bool contains(const Mask &mask, const nb::typed<nb::tuple, Index, Index> 
         at[i] = PyNumber_AsSsize_t(nb::object(cell[i]).ptr(), nullptr); /* numbers too large for it become the largest */
         if (at[i] == -1 && PyErr_Occurred()) throw nb::python_error();
     }
-    return at[0] >= 0 && at[0] < mask.rows() && at[1] >= 0 && at[1] < mask.cols() && rmask_contains(mask.get(), (int32_t)at[0], (int32_t)at[1]);
+    return at[0] >= 0 && at[0] < mask.rows() && at[1] >= 0 && at[1] < mask.cols() &&
+           rmask_contains(mask.get(), (int32_t)at[0], (int32_t)at[1]);
 }
 
 static size_t row_count(const Mask &mask, const Index &row)
@@ -131,11 +139,13 @@ void bind_mask_rows(nb::class_<Mask> &mask)
         .def("__getitem__", &get_window, "window"_a, "mask[a:b, c:d]: a part as a mask, with a grid of its own.")
         .def("__contains__", &contains, "cell"_a, "(row, col) in mask; False outside of the grid.")
         .def("row_count", &row_count, "row"_a, "The number of cells in a row. Raises IndexError.")
-        .def("row_ranges", &row_ranges, "row"_a, "A row as half-open ranges of columns, int32 [n, 2], ascending and apart. Raises IndexError.")
+        .def("row_ranges", &row_ranges, "row"_a,
+             "A row as half-open ranges of columns, int32 [n, 2], ascending and apart. Raises IndexError.")
         .def("intersection", &combine_rows<RMASK_AND, rmask_rows_and>,
              nb::sig("def intersection(self, *rows: typing.SupportsIndex | collections.abc.Iterable[typing.SupportsIndex]) -> "
                      "numpy.typing.NDArray[numpy.int32]"),
-             "The columns that all of these rows have, int32: intersection(3, 5), intersection([3, 5, 9]). Of no rows: all columns.")
+             "The columns that all of these rows have, int32: intersection(3, 5), intersection([3, 5, 9]). Of no rows: all "
+             "columns.")
         .def("union", &combine_rows<RMASK_OR, rmask_rows_or>,
              nb::sig("def union(self, *rows: typing.SupportsIndex | collections.abc.Iterable[typing.SupportsIndex]) -> "
                      "numpy.typing.NDArray[numpy.int32]"),
