@@ -83,7 +83,7 @@ def _per_head(mask: MaskLike, unit: int = 1) -> list[list[Mask]]:
         if mask.layers != 1:
             raise ValueError(f"an atlas of {mask.layers} layers has no tensor for all of them: export layer_heads(atlas, layer)")
         mask = layer_heads(mask, 0)
-    batch = [list(heads) for heads in mask] if _nested(mask) else [list(mask)]  # type: ignore[arg-type]
+    batch: list[list[Any]] = [list(heads) for heads in mask] if _nested(mask) else [list(mask)]  # type: ignore[arg-type]
     present = [m for heads in batch for m in heads if m is not None]
     if not all(isinstance(m, Mask) for m in present):
         raise TypeError("a mask is a Mask, a list of masks and None for the heads, or a list of such lists for the batch")
@@ -173,7 +173,8 @@ def _buffer(out: Any, name: str, shape: tuple[int, ...], dtype: Any, zeros: Call
         return zeros(shape, dtype)
     array = np.asarray(given)
     if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous or not array.flags.writeable:
-        raise ValueError(f"out[{name!r}] must be a contiguous, writable {np.dtype(dtype)} array {list(shape)}, not {array.dtype} {list(array.shape)}")
+        wanted = f"a contiguous, writable {np.dtype(dtype)} array {list(shape)}"
+        raise ValueError(f"out[{name!r}] must be {wanted}, not {array.dtype} {list(array.shape)}")
     return array
 
 
@@ -350,9 +351,9 @@ def from_flex(block_mask: BlockMask, *, tokens: bool = False) -> Any:
             q_idx = torch.arange(tile_row * q, min((tile_row + 1) * q, rows), device=device)[:, None]
             for tile_col in partial[tile_row].tolist():
                 kv_idx = torch.arange(tile_col * kv, min((tile_col + 1) * kv, cols), device=device)[None, :]
-                cells = block_mask.mask_mod(*index, q_idx, kv_idx)
-                cells = torch.broadcast_to(torch.as_tensor(cells), (q_idx.shape[0], kv_idx.shape[1])).cpu().numpy()
-                for i, row in enumerate(cells):
+                cells = torch.as_tensor(block_mask.mask_mod(index[0], index[1], q_idx, kv_idx))
+                cells = torch.broadcast_to(cells, (q_idx.shape[0], kv_idx.shape[1])).cpu()
+                for i, row in enumerate(cells.numpy()):
                     builder.add(tile_row * q + i, np.flatnonzero(row).astype(np.int32) + np.int32(tile_col * kv))
         return builder.freeze()
 
@@ -365,7 +366,8 @@ def from_flex(block_mask: BlockMask, *, tokens: bool = False) -> Any:
 
 
 class Bsr(NamedTuple):
-    """Arguments of flashinfer's BlockSparseAttentionWrapper.plan; of its per-head wrappers' block_indptr and block_indices for several heads."""
+    """Arguments of flashinfer's BlockSparseAttentionWrapper.plan; for several heads block_indptr and block_indices of its per-head
+    wrappers."""
 
     indptr: np.ndarray  # int32 [M / R + 1], or [B, H, M / R + 1] of places in the one list of indices
     indices: np.ndarray  # int32 [blocks], ascending in each row
@@ -444,7 +446,8 @@ def _page_arguments(masks: Mask | Sequence[Mask], rows: Any, block_table: Any, s
     requests = len(lengths)
     list_of_masks = [masks] * requests if isinstance(masks, Mask) else list(masks)
     if lengths.ndim != 1 or len(list_of_masks) != requests or table.ndim != 2 or len(table) != requests:
-        raise ValueError(f"{requests} sequence lengths, {len(list_of_masks)} masks and a block table {list(table.shape)} do not go together")
+        given = f"{requests} sequence lengths, {len(list_of_masks)} masks and a block table {list(table.shape)}"
+        raise ValueError(f"{given} do not go together")
     # The query of a decode step is the newest token: its row is its block's.
     which = np.ascontiguousarray((lengths - 1) // page_size if rows is None else rows, np.int32)
     if which.shape != lengths.shape:
@@ -658,7 +661,8 @@ def _vertical_slash(mask: Mask) -> tuple[np.ndarray, np.ndarray]:
     if union != mask:
         row = next(r for r in range(n) if not np.array_equal(mask[r], union[r]))
         cells = np.setxor1d(mask[row], union[row])
-        raise ValueError(f"the mask is no union of whole columns and diagonals: row {row} differs in {len(cells)} cells, first in column {cells[0]}")
+        difference = f"row {row} differs in {len(cells)} cells, first in column {cells[0]}"
+        raise ValueError(f"the mask is no union of whole columns and diagonals: {difference}")
     return columns, diagonals
 
 
@@ -683,7 +687,8 @@ def from_vertical_slash(v_idx: Any, s_idx: Any, rows: int) -> Any:
         raise ValueError(f"columns are [batch, heads, V] and distances [batch, heads, S], not {list(v.shape)} and {list(s.shape)}")
 
     def one(columns: np.ndarray, distances: np.ndarray) -> Mask:
-        return _columns_and_diagonals(*(np.unique(a[(a >= 0) & (a < rows)]) for a in (columns, distances)), rows)
+        inside = [np.unique(a[(a >= 0) & (a < rows)]) for a in (columns, distances)]
+        return _columns_and_diagonals(inside[0], inside[1], rows)
 
     result = [[one(v[b, h], s[b, h]) for h in range(v.shape[1])] for b in range(v.shape[0])]
     return result[0][0] if v.shape[:2] == (1, 1) else result
@@ -699,7 +704,7 @@ class VerticalSlashTiles(NamedTuple):
 
 
 def minference_tiles(pattern: VerticalSlash, num_tokens: int, *, block_size: int = 64, out: Any = None) -> VerticalSlashTiles:
-    """What MInference's convert_vertical_slash_indexes makes of columns and diagonals, whose blocks cover the diagonals and some cells beside.
+    """What MInference's convert_vertical_slash_indexes makes of columns and diagonals: blocks that cover diagonals and cells beside.
 
     The main diagonal, distance 0, must be there: the kernel looks at columns only left of its last block, and does not compare them with
     the query. R = ceil(num_tokens / block_size). ValueError where distances do not descend or columns do not ascend.
@@ -756,7 +761,8 @@ def fits(mask: MaskLike, format: str, *, unit: int = 1) -> Fit:
     name = _EXPORTERS.get(format, format)
     if name in _ALWAYS:
         return Fit(True)
-    exporter = {"flashmask": flashmask, "vertical_slash": minference_vertical_slash}.get(name)
+    exporters: dict[str, Callable[..., Any]] = {"flashmask": flashmask, "vertical_slash": minference_vertical_slash}
+    exporter = exporters.get(name)
     if exporter is None:
         raise ValueError(f"unknown format {format!r}; there are {', '.join([*_ALWAYS, 'flashmask', 'vertical_slash'])}")
     try:

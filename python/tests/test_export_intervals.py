@@ -30,12 +30,20 @@ INTERVALS = [
     "prefix(4)",
     "global(2) | window(2, 2)",
 ]
-IRREGULAR = ["random(0.3)", "causal & dilated(5, 3)", "causal & (columns(1, 4) | diagonals(0, 3))", "strided(3)", "(local(4) & causal) | random(0.05)"]
+IRREGULAR = [
+    "random(0.3)",
+    "causal & dilated(5, 3)",
+    "causal & (columns(1, 4) | diagonals(0, 3))",
+    "strided(3)",
+    "(local(4) & causal) | random(0.05)",
+]
 
 
 def documents(expression, n):
     """The expressions' document lists cut to the grid."""
-    return Mask.parse(expression, n) if "documents" not in expression else Mask.parse("documents(%d)" % n if n < 13 else expression.replace("100", str(max(1, n))), n)
+    if "documents" in expression:
+        expression = f"documents({n})" if n < 13 else expression.replace("100", str(n))
+    return Mask.parse(expression, n)
 
 
 def flashmask_dense(bounds, causal):
@@ -64,7 +72,7 @@ def test_flashmask_says_the_mask_or_refuses(expression, n):
     causal = not np.triu(dense, 1).any()
     if not fits(mask, "flashmask"):
         assert needs_more_intervals(dense, causal)
-        with pytest.raises(ValueError, match="column .* does not fit"):
+        with pytest.raises(ValueError, match=r"column .* does not fit"):
             flashmask(mask)
         return
     bounds = flashmask(mask)

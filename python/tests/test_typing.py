@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 CONFIG = HERE.parents[1] / "pyproject.toml"
 
 
-@pytest.mark.parametrize("what", [["-m", "roarmask"], [str(HERE / "typed_consumer.py")]])
+@pytest.mark.parametrize("what", [["-p", "roarmask"], [str(HERE / "typed_consumer.py")]])
 def test_mypy(what, tmp_path):
     pytest.importorskip("mypy")
     folder = Path(roarmask.__file__).parent
