@@ -7,6 +7,7 @@ JOBS ?= $(shell nproc)
 SECONDS ?= 60
 TARGETS ?=
 COUNT ?= 100000
+BENCH ?=
 configure = cmake --preset $(1) --log-level=NOTICE >/dev/null
 # Results also go to ctest.xml in the build folder.
 ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
@@ -15,7 +16,7 @@ ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
 bench install pictures: override PRESET = release
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build bench test python test-python check-sanitizers fuzz fuzz-keep fuzz-smoke test-install test-arm install pictures format clean
+.PHONY: help setup build bench test python test-python bench-python check-sanitizers fuzz fuzz-keep fuzz-smoke test-install test-arm install pictures format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -88,6 +89,9 @@ python: .venv/ready ## build the Python package, and put it and what its tests n
 
 test-python: python ## the Python package's tests
 	@cd python/tests && ../../.venv/bin/python -m pytest -q -p no:cacheprovider --junitxml=../../build-python/pytest.xml .
+
+bench-python: python ## the Python package beside what its users have today: report/index.html (BENCH="--quick")
+	@.venv/bin/python python/bench $(BENCH)
 
 install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	cmake --install build --prefix $(PREFIX)

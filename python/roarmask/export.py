@@ -133,6 +133,10 @@ def _tile_sides(block_size: int | tuple[int, int], unit: int) -> tuple[int, int]
     return q // unit, kv // unit
 
 
+def _full_and_partial(mask: Mask, sides: tuple[int, int]) -> tuple[Mask, Mask]:
+    return (mask, Mask.parse("none", *mask.shape)) if sides == (1, 1) else mask.coarsen(*sides)
+
+
 def _padded(tiles: list[list[Mask]], counts: np.ndarray, indices: np.ndarray) -> None:
     for b, heads in enumerate(tiles):
         for h, mask in enumerate(heads):
@@ -216,7 +220,7 @@ def flex_block_mask(
     masks = _per_head(mask, unit)
     q, kv = _pair(block_size)
     sides = _tile_sides(block_size, unit)
-    tiles = _map(lambda m: m.coarsen(*sides), masks)
+    tiles = _map(lambda m: _full_and_partial(m, sides), masks)
     batch, heads = len(masks), len(masks[0])
     rows, cols = tiles[0][0][0].shape
     if rows == 0 or cols == 0:
@@ -526,15 +530,13 @@ def fa4_block_sparse(
     """
     masks = _per_head(mask, unit)
     sides = _tile_sides(block_size, unit)
-    tiles = _map(lambda m: m.coarsen(*sides), masks)
+    tiles = _map(lambda m: _full_and_partial(m, sides), masks)
     batch, heads, rows = len(masks), len(masks[0]), tiles[0][0][0].rows
     made: dict[str, np.ndarray] = {}
     for name, which in (("mask", 1), ("full", 0)):
         lists = [[t[which] for t in h] for h in tiles]
-        width = max((_core._max_row_count(m) for h in lists for m in h), default=0)
         given = _given(out, f"{name}_block_idx")
-        if given is not None:
-            width = max(width, np.shape(given)[-1])
+        width = max((_core._max_row_count(m) for h in lists for m in h), default=0) if given is None else np.shape(given)[-1]
         counts = made[f"{name}_block_cnt"] = _buffer(out, f"{name}_block_cnt", (batch, heads, rows), np.int32)
         indices = made[f"{name}_block_idx"] = _buffer(out, f"{name}_block_idx", (batch, heads, rows, width), np.int32)
         _padded(lists, counts, indices)

@@ -126,7 +126,7 @@ def test_fa4_reuses_wider_lists():
     for i, count in enumerate(same.full_block_cnt[0, 0]):
         assert tensors.full_block_cnt[0, 0, i] == count
         assert tensors.full_block_idx[0, 0, i, :count].tolist() == same.full_block_idx[0, 0, i, :count].tolist()
-    with pytest.raises(ValueError, match="out"):
+    with pytest.raises(ValueError, match="rows have room for 1"):
         fa4_block_sparse(mask, (64, 64), out={"mask_block_idx": np.zeros((1, 1, 8, 1), np.int32)})
 
 

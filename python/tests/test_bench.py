@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark runs, checks its answers, and draws a page that needs nothing else."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[1] / "bench"
+
+
+def test_quick_benchmark(tmp_path):
+    for name in ("torch", "scipy", "pyroaring"):
+        pytest.importorskip(name)
+    ended = subprocess.run([sys.executable, BENCH, "--quick", "--out", tmp_path], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == ""
+    report = json.loads((tmp_path / "python.json").read_text())
+    methods = report["presets"]["seed"]["methods"]
+    assert set(methods) == {"dense", "scipy", "pyroaring", "sets", "roarmask"}
+    assert not any("failed" in result for result in methods.values())
+    assert all(result["bytes"] > 0 and result["cells"] == methods["dense"]["cells"] for result in methods.values())
+    assert 1e6 <= methods["dense"]["bytes"] < 1.2e6
+    assert min(methods, key=lambda name: methods[name]["bytes"]) == "roarmask"
+    assert set(report["context"]) == {"create_block_mask", "dense", "scipy", "pyroaring", "sets", "roarmask"}
+    page = (tmp_path / "index.html").read_text()
+    assert not re.search(r"(src|href)=[\"']?(?!data:)", page), "the page is self-contained"
+    for result in [*methods.values(), *report["exporters"].values(), report["calls"]]:
+        assert result["command"] in page
+
+
+def test_unknown_names_are_refused(tmp_path):
+    ended = subprocess.run([sys.executable, BENCH, "--preset", "2m", "--out", tmp_path], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "unknown name '2m'" in ended.stderr
