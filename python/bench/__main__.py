@@ -80,7 +80,8 @@ def available_gigabytes() -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python python/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds: half a minute, for tests")
-    parser.add_argument("--preset", default=",".join(DEFAULT), help=f"of {', '.join(p.name for p in PRESETS)}, or all (default: %(default)s)")
+    known = ", ".join(p.name for p in PRESETS)
+    parser.add_argument("--preset", default=",".join(DEFAULT), help=f"of {known}, or all (default: %(default)s)")
     parser.add_argument("--methods", default=",".join(METHODS), help="default: %(default)s")
     parser.add_argument("--max-tokens", type=int, default=LENGTHS[-1], help="longest context, from 16k on (default: %(default)s)")
     parser.add_argument("--gigabytes", type=int, default=0, help="most memory for a process (default: 16, or 80%% of what is free)")
@@ -92,9 +93,9 @@ def arguments() -> argparse.Namespace:
         args.preset, args.patience = "seed", 30
     args.names = [p.name for p in PRESETS] if args.preset == "all" else args.preset.split(",")
     args.methods = args.methods.split(",")
-    for name, known in [(n, BY_NAME) for n in args.names] + [(m, METHODS) for m in args.methods]:
-        if name not in known:
-            parser.error(f"unknown name {name!r}: there are {', '.join(known)}")
+    for name, names in [(n, BY_NAME) for n in args.names] + [(m, METHODS) for m in args.methods]:
+        if name not in names:
+            parser.error(f"unknown name {name!r}: there are {', '.join(names)}")
     return args
 
 

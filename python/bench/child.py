@@ -60,22 +60,22 @@ def check(way: Any, held: Any, other: Any, rows: Any, other_rows: Any, queries: 
 
     both = way.export(way.both(held, other))
     indptr, indices = way.export(held)
-    assert np.array_equal(indptr, rows[0]) and np.array_equal(indices, rows[1]), "export"
+    assert np.array_equal(indptr, rows[0]), "export"
+    assert np.array_equal(indices, rows[1]), "export"
     assert indptr.dtype == indices.dtype == np.int32, "export"
     for a, b in queries[:50]:
         assert np.array_equal(way.row(held, a), columns(rows, a)), f"row {a}"
         assert np.array_equal(way.intersection(held, a, b), np.intersect1d(columns(rows, a), columns(rows, b))), f"rows {a} and {b}"
-        assert np.array_equal(columns(both, a), np.intersect1d(columns(rows, a), columns(other_rows, a))), f"row {a} of both"
+        assert np.array_equal(columns(both, a), np.intersect1d(columns(rows, a), columns(other_rows, a)))
 
 
 # ---------------------------------------------------------------- context lengths
 
 
 def block_mask_bytes(block_mask: Any) -> int:
-    tensors = [getattr(block_mask, name) for name in block_mask.__slots__] if hasattr(block_mask, "__slots__") else vars(block_mask).values()
     import torch
 
-    return sum(t.untyped_storage().nbytes() for t in tensors if isinstance(t, torch.Tensor))
+    return sum(t.untyped_storage().nbytes() for t in vars(block_mask).values() if isinstance(t, torch.Tensor))
 
 
 def context_roarmask(tokens: int) -> Callable[[], Any]:
@@ -186,7 +186,7 @@ def exporters(name: str, _: str, least: float) -> dict[str, Any]:
 
     side = BY_NAME[name].side
     mask = Mask.parse(BY_NAME[name].expression, side)
-    if max(mask.row_count(r) for r in range(0, min(64, side))) > side // 2:
+    if max(mask.row_count(r) for r in range(min(64, side))) > side // 2:
         padded = Mask.parse(BY_NAME[name].expression.replace("global(64)", "sink(64)"), side)  # rows that see all would pad all others
     else:
         padded = mask

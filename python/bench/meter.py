@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,13 +17,14 @@ from typing import Any
 
 
 class _Mallinfo(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    ]
 
 
 def _python_bytes() -> int:
     """Bytes in the blocks that Python's own allocator of small objects has handed out: it tells them on the standard error only."""
-    import sys
-
     with tempfile.TemporaryFile("w+") as told:
         kept = os.dup(2)
         try:

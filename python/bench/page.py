@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import math
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from methods import METHODS
@@ -37,25 +38,8 @@ OPERATIONS = [
     ("and", "mask & mask", "with the mask moved by (1, 2)"),
     ("export", "export", "FlashInfer's indptr and indices"),
 ]
-STYLE = """
-:root{--ink:#1a1d21;--soft:#5c6570;--line:#dfe3e8;--paper:#fff;--tint:#f5f7f9;--best:#e3f5ee;--accent:#0f9d76}
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--soft:#9aa3ad;--line:#343a41;--paper:#15181b;--tint:#1d2125;--best:#12352a;--accent:#2cc79b}
-.picture{filter:invert(.88)}}
-*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
-main{max-width:1080px;margin:0 auto;padding:48px 28px 80px}h1{font-size:34px;line-height:1.15;margin:0 0 10px;letter-spacing:-.02em}
-h2{font-size:23px;margin:60px 0 6px;letter-spacing:-.01em}h3{font-size:17px;margin:0}p{margin:6px 0 14px;max-width:74ch}.soft,figcaption{color:var(--soft)}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(225px,1fr));gap:14px;margin:26px 0}.card{background:var(--tint);border-radius:10px;padding:16px 18px}
-.card b{display:block;font-size:27px;line-height:1.2;color:var(--accent);letter-spacing:-.02em}.card span{font-size:14px;color:var(--soft);display:block;margin-top:4px}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:14.5px}th{font-weight:600;text-align:right;padding:7px 10px;border-bottom:2px solid var(--line)}
-th small{display:block;font-weight:400;color:var(--soft);font-size:11.5px;line-height:1.25}th:first-child,td:first-child{text-align:left}td{text-align:right;padding:6px 10px;border-bottom:1px solid var(--line);white-space:nowrap}
-td.best{background:var(--best);font-weight:600}tr.ours td:first-child{font-weight:600}.no{color:var(--soft);font-style:italic}.scroll{overflow-x:auto}
-.preset{border:1px solid var(--line);border-radius:12px;padding:20px 22px;margin:22px 0}.head{display:flex;gap:20px;align-items:flex-start;margin-bottom:12px}
-.picture{width:112px;height:112px;border:1px solid var(--line);border-radius:4px;image-rendering:pixelated;flex:none}.head p{margin:2px 0}
-code{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,monospace;background:var(--tint);padding:1px 5px;border-radius:4px;overflow-wrap:anywhere}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:18px 26px;margin-top:18px}figure{margin:0}figcaption{font-size:13px;margin-bottom:2px}
-svg{display:block;width:100%;height:auto;overflow:visible}svg text{font:12px system-ui,sans-serif;fill:var(--soft)}svg .name{fill:var(--ink)}svg .grid{stroke:var(--line)}
-details{margin-top:12px;font-size:13.5px}summary{cursor:pointer;color:var(--soft)}details code{display:inline-block;margin:2px 0}
-"""
+VERSIONS = {"Python": "python", "roarmask": "roarmask", "torch": "torch", "NumPy": "numpy", "SciPy": "scipy", "pyroaring": "pyroaring"}
+STYLE = (Path(__file__).parent / "page.css").read_text()
 
 
 # ---------------------------------------------------------------- numbers
@@ -181,8 +165,8 @@ def commands(results: dict[str, Any]) -> str:
 
 
 def preset_section(name: str, preset: dict[str, Any]) -> str:
-    methods = preset["methods"]
-    picture = base64.b64encode(png(Mask.parse(preset["expression"], preset["side"]))).decode()
+    methods, side = preset["methods"], preset["side"]
+    picture = base64.b64encode(png(Mask.parse(preset["expression"], side))).decode()
     cells = next((r["cells"] for r in methods.values() if "cells" in r), 0)
     expression = preset["expression"] if len(preset["expression"]) < 160 else preset["expression"][:150] + " …"
     head = "".join(f"<th>{label}<small>{about}</small></th>" for _, label, about in OPERATIONS)
@@ -193,19 +177,21 @@ def preset_section(name: str, preset: dict[str, Any]) -> str:
             figures = f'<td class="no" colspan="{len(OPERATIONS)}">{escape(result["failed"])}</td>'
         else:
             figures = "".join(
-                f'<td{" class=best" if result[key] == best[key] else ""}>{shown(key, result[key])}</td>' for key, _, _ in OPERATIONS
+                f"<td{' class=best' if result[key] == best[key] else ''}>{shown(key, result[key])}</td>" for key, _, _ in OPERATIONS
             )
-        body.append(f'<tr{" class=ours" if method == "roarmask" else ""}><td>{NAMES[method]}</td>{figures}</tr>')
+        body.append(f"<tr{' class=ours' if method == 'roarmask' else ''}><td>{NAMES[method]}</td>{figures}</tr>")
     parse = methods.get("roarmask", {}).get("parse")
     note = f'<p class="soft">From its expression roarmask builds it in {duration(parse)}.</p>' if parse else ""
     charts = "".join(
-        f"<figure><figcaption>{label}</figcaption>{bars(key, {m: r.get(key) for m, r in methods.items()})}</figure>" for key, label, _ in OPERATIONS
+        f"<figure><figcaption>{label}</figcaption>{bars(key, {m: r.get(key) for m, r in methods.items()})}</figure>"
+        for key, label, _ in OPERATIONS
     )
     return (
         f'<section class="preset"><div class="head"><img class="picture" alt="the mask" src="data:image/png;base64,{picture}"><div>'
-        f'<h3>{name}</h3><p>{escape(preset["about"])}</p><p class="soft">{preset["side"]:,} × {preset["side"]:,} blocks, {cells:,} cells, '
-        f'{100 * cells / preset["side"] ** 2:.3g}%</p><p><code>{escape(expression)}</code></p></div></div>'
-        f'<div class="scroll"><table><tr><th></th>{head}</tr>{"".join(body)}</table></div>{note}<div class="charts">{charts}</div>{commands(methods)}</section>'
+        f'<h3>{name}</h3><p>{escape(preset["about"])}</p><p class="soft">{side:,} × {side:,} blocks, {cells:,} cells, '
+        f"{100 * cells / side**2:.3g}%</p><p><code>{escape(expression)}</code></p></div></div>"
+        f'<div class="scroll"><table><tr><th></th>{head}</tr>{"".join(body)}</table></div>{note}'
+        f'<div class="charts">{charts}</div>{commands(methods)}</section>'
     )
 
 
@@ -221,7 +207,7 @@ def context_section(report: dict[str, Any]) -> str:
             for n in lengths:
                 result = results[str(n)]
                 cells.append(f"<td>{shown(key, result[key])}</td>" if key in result else f'<td class="no">{_reason(result)}</td>')
-            body.append(f'<tr{" class=ours" if method == "roarmask" else ""}><td>{NAMES[method]}</td>{"".join(cells)}</tr>')
+            body.append(f"<tr{' class=ours' if method == 'roarmask' else ''}><td>{NAMES[method]}</td>{''.join(cells)}</tr>")
         return f'<div class="scroll"><table><tr><th></th>{head}</tr>{"".join(body)}</table></div>'
 
     def chart(key: str) -> str:
@@ -229,12 +215,12 @@ def context_section(report: dict[str, Any]) -> str:
 
     every = {f"{m} {n}": result for m, r in context.items() for n, result in r.items() if not result.get("at")}
     return (
-        "<h2>Against context length</h2><p>A token-exact causal window of 4,096 tokens. <b>roarmask</b> and <b>create_block_mask</b> make a BlockMask "
-        f"of 128 × 128 tiles for FlexAttention; the others hold the tokens themselves. Each process may take {report['gigabytes']} GB and "
-        f"{report['seconds']['patience']:.0f} s; a cross is the longest context that a method survived.</p>"
+        "<h2>Against context length</h2><p>A token-exact causal window of 4,096 tokens. <b>roarmask</b> and <b>create_block_mask</b> "
+        "make a BlockMask of 128 × 128 tiles for FlexAttention; the others hold the tokens themselves. Each process may take "
+        f"{report['gigabytes']} GB and {report['seconds']['patience']:.0f} s; a cross is the longest context that a method survived.</p>"
         f'<div class="charts"><figure><figcaption>peak memory of the process, less what it had before</figcaption>{chart("peak")}</figure>'
-        f'<figure><figcaption>time to build</figcaption>{chart("time")}</figure></div>'
-        f"<h3 style='margin-top:22px'>Peak memory</h3>{table('peak')}<h3 style='margin-top:22px'>Time</h3>{table('time')}{commands(every)}"
+        f"<figure><figcaption>time to build</figcaption>{chart('time')}</figure></div>"
+        f"<h3 class=apart>Peak memory</h3>{table('peak')}<h3 class=apart>Time</h3>{table('time')}{commands(every)}"
     )
 
 
@@ -252,11 +238,12 @@ def exporters_section(report: dict[str, Any]) -> str:
     )
     small = "".join(f"<tr><td>{escape(k)}</td><td>{duration(v)}</td></tr>" for k, v in report["calls"].items() if k != "command")
     return (
-        "<h2>Exporters beside memcpy</h2><p>Into reused buffers, taking turns with a copy of as many bytes; medians. Over 100% the exporter is "
-        "faster than a copy, which reads as well.</p>"
-        f'<div class="scroll"><table><tr><th></th><th>written</th><th>export</th><th>copy</th><th>of memcpy’s speed</th></tr>{body}</table></div>'
+        "<h2>Exporters beside memcpy</h2><p>Into reused buffers, taking turns with a copy of as many bytes; medians. Over 100% the "
+        "exporter is faster than a copy, which reads as well.</p>"
+        '<div class="scroll"><table><tr><th></th><th>written</th><th>export</th><th>copy</th><th>of memcpy’s speed</th></tr>'
+        f"{body}</table></div>"
         f"{commands(report['exporters'])}<h2>Small calls</h2><p>On structured masks of 1M tokens (62,500 blocks).</p>"
-        f"<table style='max-width:420px'><tr><th></th><th>a call</th></tr>{small}</table>{commands({'calls': report['calls']})}"
+        f"<table class=narrow><tr><th></th><th>a call</th></tr>{small}</table>{commands({'calls': report['calls']})}"
     )
 
 
@@ -267,12 +254,12 @@ def cards(report: dict[str, Any]) -> str:
     longest = max((n for n in ours if "time" in ours[n]), key=int, default=None)
     if survived and longest:
         last = max(survived, key=int)
-        ratio, our = theirs[last]["time"] / ours[longest]["time"], ours[longest]
+        their, our = theirs[last]["time"], ours[longest]
+        spans = f"{tokens_of(int(longest))} tokens ({duration(our['time'])}) than create_block_mask takes at {tokens_of(int(last))}"
         made += [
-            (times(ratio), f"less time for the BlockMask of {tokens_of(int(longest))} tokens ({duration(our['time'])}) than create_block_mask "
-             f"takes at {tokens_of(int(last))} ({duration(theirs[last]['time'])}), the longest it survives here"),
+            (times(their / our["time"]), f"less time for the BlockMask of {spans} ({duration(their)}), the longest it survives here"),
             (amount(our["peak"]), f"peak memory for it; its tensors are {amount(our['tensors'])}, mapped only where they are written"),
-        ]  # fmt: skip
+        ]
     for name in ("1m", "1m-structured", *report["presets"]):
         methods = report["presets"].get(name, {}).get("methods", {})
         if "bytes" in methods.get("roarmask", {}):
@@ -280,7 +267,8 @@ def cards(report: dict[str, Any]) -> str:
             if others:
                 nearest = min(others, key=others.__getitem__)
                 own = methods["roarmask"]["bytes"]
-                made.append((amount(own), f"for the mask “{name}”; the next smallest, {NAMES[nearest]}, takes {times(others[nearest] / own)} as much"))
+                more = f"{NAMES[nearest]}, takes {times(others[nearest] / own)} as much"
+                made.append((amount(own), f"for the mask “{name}”; the next smallest, {more}"))
                 break
     slowest = min((r["ratio"] for p in report["exporters"].values() for r in p.values() if isinstance(r, dict)), default=None)
     if slowest:
@@ -291,15 +279,16 @@ def cards(report: dict[str, Any]) -> str:
 def draw(report: dict[str, Any]) -> str:
     of = report["machine"]
     methods = "".join(f"<tr><td>{NAMES[m]}</td><td style='text-align:left'>{escape(METHODS[m]().about)}</td></tr>" for m in METHODS)
+    versions = ", ".join(f"{name} {of[key]}" for name, key in VERSIONS.items())
+    about = f"{report['date']} · {of['cpu']}, {of['cores']} cores ({of['simd']}) · {versions}"
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>roarmask in Python: benchmark</title><style>{STYLE}</style><main><h1>Attention masks in Python</h1>"
-        "<p>roarmask beside what its users have today. Every figure comes from a process of its own, every answer is checked before it is timed, "
-        "and bytes are what the allocators have handed out.</p>"
-        f'<p class="soft">{escape(report["date"])} · {escape(of["cpu"])}, {of["cores"]} cores ({of["simd"]}) · Python {of["python"]}, roarmask {of["roarmask"]}, '
-        f'torch {of["torch"]}, NumPy {of["numpy"]}, SciPy {of["scipy"]}, pyroaring {of["pyroaring"]} · <code>{escape(report["command"])}</code></p>'
-        f"{cards(report)}{context_section(report)}<h2>Masks of blocks</h2><p>The presets of <code>roarmask bench</code>. Bars have log axes, and "
-        "shorter is better; the best of each column is marked. Random columns, diagonals and documents have fixed seeds.</p>"
+        "<p>roarmask beside what its users have today. Every figure comes from a process of its own, every answer is checked before it is "
+        "timed, and bytes are what the allocators have handed out.</p>"
+        f'<p class="soft">{escape(about)} · <code>{escape(report["command"])}</code></p>'
+        f"{cards(report)}{context_section(report)}<h2>Masks of blocks</h2><p>The presets of <code>roarmask bench</code>. Bars have log "
+        "axes, and shorter is better; the best of each column is marked. Random columns, diagonals and documents have fixed seeds.</p>"
         f"{''.join(preset_section(n, p) for n, p in report['presets'].items())}{exporters_section(report)}"
-        f"<h2>Methods</h2><table style='max-width:640px'>{methods}</table></main></html>\n"
+        f"<h2>Methods</h2><table class=narrow>{methods}</table></main></html>\n"
     )

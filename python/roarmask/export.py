@@ -212,7 +212,8 @@ def flex_block_mask(
         out: an earlier BlockMask on the CPU, or `kv_num_blocks`, `kv_indices`, `full_kv_num_blocks`, `full_kv_indices`, to write into.
 
     Shapes: kv_num_blocks int32 [B, H, M], kv_indices int32 [B, H, M, N], the full ones likewise. For the forward pass: the transposed
-    tensors that training wants are `BlockMask.from_kv_blocks(..., compute_q_blocks=True)` of these.
+    tensors that training wants are `BlockMask.from_kv_blocks(..., compute_q_blocks=True)` of these. On the CPU compile flex_attention with
+    dynamic=False: torch's kernel there does not compile for a mask function whose tensors differ in length from call to call.
     """
     import torch
     from torch.nn.attention.flex_attention import BlockMask
@@ -391,7 +392,7 @@ def flashinfer_bsr(mask: MaskLike, block_size: int | tuple[int, int], *, unit: i
     masks = _per_head(mask, unit)
     q, kv = _pair(block_size)
     sides = _tile_sides(block_size, unit)
-    tiles = _map(lambda m: m.coarsen_any_all(*sides), masks)
+    tiles = _map(lambda m: (m, m) if sides == (1, 1) else m.coarsen_any_all(*sides), masks)
     rows, cols = tiles[0][0][0].shape
     total = sum(t[0].nnz for h in tiles for t in h)
     if total > np.iinfo(np.int32).max:
