@@ -110,7 +110,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         1 + len(exports) + len(args.names) * len(args.methods) + len(contexts) * len(lengths),
     )
     report: dict[str, Any] = {
-        "command": "python python/bench" + (" --quick" if args.quick else f" --preset {','.join(args.names)}"),
+        "command": " ".join(["python", "python/bench", *sys.argv[1:]]),
         "date": time.strftime("%Y-%m-%d"),
         "machine": machine(),
         "gigabytes": runner.gigabytes,

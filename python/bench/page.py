@@ -106,7 +106,7 @@ def bars(key: str, values: dict[str, float | None]) -> str:
             parts.append(f'<rect x="{left}" y="{y + 4}" width="{length:.1f}" height="14" rx="2" fill="{COLOURS[name]}"/>')
             parts.append(f'<text x="{left + length + 6:.1f}" y="{y + 15}">{shown(key, value)}</text>')
         else:
-            parts.append(f'<text x="{left + 6}" y="{y + 15}" font-style="italic">did not survive</text>')
+            parts.append(f'<text x="{left + 6}" y="{y + 15}" font-style="italic">no figure</text>')
     return "".join([*parts, "</svg>"])
 
 
@@ -118,7 +118,7 @@ def lines(key: str, curves: dict[str, list[tuple[int, float]]], lengths: list[in
     """Both axes logarithmic: a straight line is a power of the context's length. A cross is where a method ended."""
     known = [v for curve in curves.values() for _, v in curve]
     low, high = _decades(min(known), max(known))
-    left, top, width, height = 58, 8, 335, 250
+    left, top, width, height = 58, 8, 430, 270
 
     def x(length: int) -> float:
         return left + width * (math.log2(length / lengths[0]) / max(1.0, math.log2(lengths[-1] / lengths[0])))
@@ -131,7 +131,6 @@ def lines(key: str, curves: dict[str, list[tuple[int, float]]], lengths: list[in
         parts.append(f'<line class="grid" x1="{left}" y1="{y(10.0**decade):.1f}" x2="{left + width}" y2="{y(10.0**decade):.1f}"/>')
         parts.append(f'<text x="{left - 6}" y="{y(10.0**decade) + 4:.1f}" text-anchor="end">{_axis(key, 10.0**decade)}</text>')
     parts += [f'<text x="{x(n):.1f}" y="{top + height + 18}" text-anchor="middle">{tokens_of(n)}</text>' for n in lengths]
-    labels: list[tuple[float, float, str, str]] = []
     for name, curve in curves.items():
         if not curve:
             continue
@@ -145,14 +144,6 @@ def lines(key: str, curves: dict[str, list[tuple[int, float]]], lengths: list[in
             parts.append(
                 f'<path d="M{end_x - 5:.1f},{end_y - 5:.1f}l10,10m0,-10l-10,10" stroke="{COLOURS[name]}" stroke-width="2.5" fill="none"/>'
             )
-        labels.append((end_x + 10, end_y + 4, name, COLOURS[name]))
-    placed: list[tuple[float, float]] = []
-    for at_x, at_y, name, colour in sorted(labels, key=lambda label: label[1]):
-        # Names that would lie on each other move down.
-        while any(abs(at_y - other_y) < 14 and abs(at_x - other_x) < 115 for other_x, other_y in placed):
-            at_y += 3
-        placed.append((at_x, at_y))
-        parts.append(f'<text x="{at_x:.1f}" y="{at_y:.1f}" style="fill:{colour};font-weight:600">{NAMES[name]}</text>')
     return "".join([*parts, "</svg>"])
 
 
@@ -213,19 +204,21 @@ def context_section(report: dict[str, Any]) -> str:
     def chart(key: str) -> str:
         return lines(key, {m: [(n, r[str(n)][key]) for n in lengths if r[str(n)].get(key)] for m, r in context.items()}, lengths)
 
+    legend = "".join(f'<span><i style="background:{COLOURS[m]}"></i>{NAMES[m]}</span>' for m in context)
     every = {f"{m} {n}": result for m, r in context.items() for n, result in r.items() if not result.get("at")}
     return (
         "<h2>Against context length</h2><p>A token-exact causal window of 4,096 tokens. <b>roarmask</b> and <b>create_block_mask</b> "
         "make a BlockMask of 128 × 128 tiles for FlexAttention; the others hold the tokens themselves. Each process may take "
         f"{report['gigabytes']} GB and {report['seconds']['patience']:.0f} s; a cross is the longest context that a method survived.</p>"
-        f'<div class="charts"><figure><figcaption>peak memory of the process, less what it had before</figcaption>{chart("peak")}</figure>'
+        f'<p class="legend">{legend}</p><div class="charts">'
+        f"<figure><figcaption>peak memory of the process, less what it had before</figcaption>{chart('peak')}</figure>"
         f"<figure><figcaption>time to build</figcaption>{chart('time')}</figure></div>"
         f"<h3 class=apart>Peak memory</h3>{table('peak')}<h3 class=apart>Time</h3>{table('time')}{commands(every)}"
     )
 
 
 def _reason(result: dict[str, Any]) -> str:
-    return "too long" if "not done" in result["failed"] else "no memory"
+    return "too long" if "not done" in result["failed"] else "out of memory"
 
 
 def exporters_section(report: dict[str, Any]) -> str:

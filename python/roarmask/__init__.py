@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Block-sparse attention masks in bytes to megabytes.
 
-    >>> import roarmask
-    >>> mask = roarmask.Mask.parse("causal & (sink(64) | window(512))", 62500)
-    >>> mask.nnz, mask.nbytes
-    (35834400, 184)
-    >>> mask[1000][:3]
-    array([0, 1, 2], dtype=int32)
+>>> import roarmask
+>>> mask = roarmask.Mask.parse("causal & (sink(64) | window(512))", 62500)
+>>> mask.nnz, mask.nbytes
+(35834400, 184)
+>>> mask[1000][:3]
+array([0, 1, 2], dtype=int32)
 """
 
 from ._compat import RoaringAttentionMask, create_sliding_window_mask

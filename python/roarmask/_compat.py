@@ -235,9 +235,7 @@ class RoaringAttentionMask:
         return made
 
 
-def create_sliding_window_mask(
-    num_blocks: int, window_size: int, global_tokens: int = 0, device: str = "cpu"
-) -> RoaringAttentionMask:
+def create_sliding_window_mask(num_blocks: int, window_size: int, global_tokens: int = 0, device: str = "cpu") -> RoaringAttentionMask:
     """A mask with apply_sliding_window(window_size, global_tokens)."""
     mask = RoaringAttentionMask(num_blocks, device)
     mask.apply_sliding_window(window_size, global_tokens)

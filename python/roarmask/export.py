@@ -212,8 +212,10 @@ def flex_block_mask(
         out: an earlier BlockMask on the CPU, or `kv_num_blocks`, `kv_indices`, `full_kv_num_blocks`, `full_kv_indices`, to write into.
 
     Shapes: kv_num_blocks int32 [B, H, M], kv_indices int32 [B, H, M, N], the full ones likewise. For the forward pass: the transposed
-    tensors that training wants are `BlockMask.from_kv_blocks(..., compute_q_blocks=True)` of these. On the CPU compile flex_attention with
-    dynamic=False: torch's kernel there does not compile for a mask function whose tensors differ in length from call to call.
+    tensors that training wants are `BlockMask.from_kv_blocks(..., compute_q_blocks=True)` of these.
+
+    On the CPU compile flex_attention with dynamic=False: with a second mask torch 2.13 goes on to dynamic shapes, and its kernel's C++ does
+    not compile then.
     """
     import torch
     from torch.nn.attention.flex_attention import BlockMask
@@ -547,9 +549,7 @@ def fa4_block_sparse(
 # ---------------------------------------------------------------- FlashMask
 
 
-def flashmask(
-    mask: MaskLike, *, causal: bool | None = None, num_bounds: int | None = None, unit: int = 1, out: Any = None
-) -> np.ndarray:
+def flashmask(mask: MaskLike, *, causal: bool | None = None, num_bounds: int | None = None, unit: int = 1, out: Any = None) -> np.ndarray:
     """FlashMask's startend_row_indices: int32 [B, heads, key tokens, c], one masked row interval for each key column and triangle.
 
     `mask` is square. causal=None takes the causal form where no mask has a cell above the diagonal, num_bounds=None the

@@ -78,9 +78,7 @@ def test_flashinfer_bsr_per_head(unit):
     assert from_flashinfer_bsr(fewer.indptr, fewer.indices, rows)[0][1] == back[0][0]
 
 
-@pytest.mark.parametrize(
-    ("indptr", "indices"), [([], []), ([1, 2], [0, 1]), ([0, 2, 1], [0, 1]), ([0, 3], [0, 1]), ([[0, 1]], [0])]
-)
+@pytest.mark.parametrize(("indptr", "indices"), [([], []), ([1, 2], [0, 1]), ([0, 2, 1], [0, 1]), ([0, 3], [0, 1]), ([[0, 1]], [0])])
 def test_bad_block_rows_are_refused(indptr, indices):
     with pytest.raises(ValueError, match="indptr must"):
         from_flashinfer_bsr(indptr, indices, 4)
