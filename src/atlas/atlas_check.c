@@ -67,8 +67,9 @@ rmask_status rmask_atlas_check_note(const char *note, rmask_error *error)
 
 rmask_status rmask_atlas_peek_header(const void *data, size_t num_bytes, rmask_atlas_header *header, rmask_error *error)
 {
-    if (num_bytes < sizeof *header || memcmp(data, RMASK_ATLAS_MAGIC, sizeof header->magic) != 0)
+    if (num_bytes < sizeof header->magic || memcmp(data, RMASK_ATLAS_MAGIC, sizeof header->magic) != 0)
         return rmask_fail(error, RMASK_ERR_FORMAT, "not an atlas: it does not begin with the header of one");
+    if (num_bytes < sizeof *header) return fail_at(error, num_bytes, "a header cut off");
     memcpy(header, data, sizeof *header);
     if (header->version != RMASK_ATLAS_VERSION)
         return rmask_fail(error, RMASK_ERR_FORMAT, "the atlas has format version %u, this library reads version %d",

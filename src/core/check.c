@@ -18,8 +18,9 @@ static rmask_status fail_at(rmask_error *error, uint64_t offset, const char *wha
 rmask_status rmask_peek_header(const void *data, size_t num_bytes, rmask_header *header, rmask_error *error)
 {
     static const rmask_header zero;
-    if (num_bytes < sizeof *header || memcmp(data, RMASK_MAGIC, sizeof header->magic) != 0)
+    if (num_bytes < sizeof header->magic || memcmp(data, RMASK_MAGIC, sizeof header->magic) != 0)
         return rmask_fail(error, RMASK_ERR_FORMAT, "not a mask: it does not begin with the header of one");
+    if (num_bytes < sizeof *header) return fail_at(error, num_bytes, "a header cut off");
     memcpy(header, data, sizeof *header);
     if (header->version != RMASK_FORMAT_VERSION)
         return rmask_fail(error, RMASK_ERR_FORMAT, "the mask has format version %u, this library reads version %d",
