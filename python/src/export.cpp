@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The kernels' tensors: thin wrappers that write into arrays of the caller. roarmask/export.py allocates and names them. */
+ * The kernels' tensors: thin wrappers that write into arrays of the caller. roarmask/export/ allocates and names them. */
 #include "common.h"
 
 #include <roarmask/export.h>

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FlashInfer: block-sparse rows, and the way back."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _core
+from .._core import Mask
+from ._shared import MaskLike, block_pair, buffer, bytes_of_tile, list_buffer, map_distinct, masks_per_head, tile_sides, write_tile_bits
+
+
+class Bsr(NamedTuple):
+    """Arguments of flashinfer's BlockSparseAttentionWrapper.plan; for several heads block_indptr and block_indices of its per-head
+    wrappers."""
+
+    indptr: np.ndarray  # int32 [M / R + 1], or [B, H, M / R + 1] of places in the one list of indices
+    indices: np.ndarray  # int32 [blocks], ascending in each row
+    M: int  # query tokens
+    N: int  # key tokens
+    R: int  # query tokens of a block
+    C: int  # key tokens of a block
+    mask: np.ndarray | None  # bool [blocks, R, C], or None where every block is full
+
+
+def flashinfer_bsr(mask: MaskLike, block_size: int | tuple[int, int], *, unit: int = 1, out: Any = None) -> Bsr:
+    """FlashInfer's block-sparse rows. `mask` is coarsened to blocks; where some are partial, the result's `mask` has the cells of all.
+
+    M and N are rounded up to whole blocks, whose surplus is masked. One mask makes indptr [rows + 1]; heads make it [B, H, rows + 1], with
+    places in the one list of indices. `out` may give `indptr` and `indices`, the latter of any length that suffices.
+    """
+    masks = masks_per_head(mask, unit)
+    q, kv = block_pair(block_size)
+    sides = tile_sides(block_size, unit)
+    tiles = map_distinct(lambda m: (m, m) if sides == (1, 1) else m.coarsen_any_all(*sides), masks)
+    rows, cols = tiles[0][0][0].shape
+    total = sum(t[0].nnz for h in tiles for t in h)
+    if total > np.iinfo(np.int32).max:
+        raise OverflowError(f"int32 places reach 2^31 - 1 blocks, not {total}")
+    shape = (rows + 1,) if isinstance(mask, Mask) else (len(masks), len(masks[0]), rows + 1)
+    indptr, indices = buffer(out, "indptr", shape, np.int32), list_buffer(out, "indices", total)
+    is_partial = any(full.nnz != any_.nnz for h in tiles for any_, full in h) or masks[0][0].rows % sides[0] or masks[0][0].cols % sides[1]
+    bits = np.zeros((total, bytes_of_tile(sides)), np.uint8) if is_partial else None
+    flat = [(m, t[0]) for heads, h in zip(masks, tiles, strict=True) for m, t in zip(heads, h, strict=True)]
+    at = 0
+    for starts, (m, any_) in zip(indptr.reshape(-1, rows + 1), flat, strict=True):
+        _core._bsr(any_, starts, indices[at : at + any_.nnz])
+        if at:
+            starts += np.int32(at)
+        if bits is not None:
+            write_tile_bits(m, any_, sides, bits[at : at + any_.nnz])
+        at += any_.nnz
+    return Bsr(indptr, indices, rows * q, cols * kv, q, kv, None if bits is None else _cells_of_bits(bits, sides, unit))
+
+
+def _cells_of_bits(bits: np.ndarray, sides: tuple[int, int], unit: int) -> np.ndarray:
+    cells = np.unpackbits(bits, axis=1, count=sides[0] * sides[1], bitorder="little").reshape(len(bits), *sides).view(bool)
+    return cells if unit == 1 else cells.repeat(unit, axis=1).repeat(unit, axis=2)
+
+
+def from_flashinfer_bsr(indptr: Any, indices: Any, cols: int) -> Any:
+    """The tile mask of block-sparse rows, or [batch][heads] of them; `cols` is the number of key blocks. Any order within a row."""
+    starts, index = np.asarray(indptr, np.int64), np.asarray(indices, np.int32)
+    if starts.ndim == 3:
+        return [[_from_bsr(head, index, cols) for head in heads] for heads in starts]
+    if starts.ndim != 1 or len(starts) < 1 or starts[0] != 0:
+        raise ValueError("indptr must begin with 0 and have one dimension, or three: [batch, heads, rows + 1]")
+    return _from_bsr(starts, index, cols)
+
+
+def _from_bsr(starts: np.ndarray, indices: np.ndarray, cols: int) -> Mask:
+    if len(starts) < 1 or starts[0] < 0 or (np.diff(starts) < 0).any() or starts[-1] > len(indices):
+        raise ValueError("indptr must never decrease, and end within the indices")
+    rows = np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
+    return Mask.from_coo(rows, np.ascontiguousarray(indices[starts[0] : starts[-1]]), len(starts) - 1, cols)
