@@ -28,11 +28,13 @@ static void check_bsr(const rmask *mask, const twin *t, int32_t begin, int32_t e
     indices[total] = GUARD;
     memset(indptr, 0xff, (rows + 1) * sizeof *indptr);
     expect_ok(rmask_export_bsr(mask, begin, end, indptr, indices, total, test_error));
-    expect(indptr[0] == 0 && indptr[rows + 1] == GUARD && indices[total] == GUARD, "starts at %d, or a guard is gone", (int)indptr[0]);
+    expect(indptr[0] == 0 && indptr[rows + 1] == GUARD && indices[total] == GUARD, "starts at %d, or a guard is gone",
+           (int)indptr[0]);
     for (int32_t row = begin; row < end; row++) {
         const size_t count = twin_row(t, row, wanted);
         const int32_t *at = indptr + (row - begin);
-        expect(at[1] >= at[0] && (size_t)(at[1] - at[0]) == count, "row %d has %d entries, not %zu", (int)row, (int)(at[1] - at[0]), count);
+        expect(at[1] >= at[0] && (size_t)(at[1] - at[0]) == count, "row %d has %d entries, not %zu", (int)row,
+               (int)(at[1] - at[0]), count);
         expect(memcmp(indices + at[0], wanted, count * sizeof *wanted) == 0, "row %d", (int)row);
     }
     if (total > 0) {
@@ -54,15 +56,18 @@ static void check_padded(const rmask *mask, const twin *t, int32_t begin, int32_
     expect(width == most, "the longest row has %zu columns, not %zu", most, width);
     for (int wide = 0; wide < 2; wide++) {
         const size_t stride = wide ? (size_t)t->cols + 3 : width;
-        int32_t *counts = must_allocate((rows + 1) * sizeof *counts), *indices = must_allocate((rows * stride + 1) * sizeof *indices);
+        int32_t *counts = must_allocate((rows + 1) * sizeof *counts),
+                *indices = must_allocate((rows * stride + 1) * sizeof *indices);
         counts[rows] = indices[rows * stride] = GUARD;
         expect_ok(rmask_export_padded(mask, begin, end, counts, indices, stride, test_error));
         for (size_t i = 0; i < rows; i++) {
             const size_t count = twin_row(t, begin + (int32_t)i, wanted);
-            expect((size_t)counts[i] == count && memcmp(indices + i * stride, wanted, count * sizeof *wanted) == 0, "row %zu", i);
+            expect((size_t)counts[i] == count && memcmp(indices + i * stride, wanted, count * sizeof *wanted) == 0, "row %zu",
+                   i);
         }
         expect(counts[rows] == GUARD && indices[rows * stride] == GUARD, "a guard is gone");
-        if (width > 0) expect_fails(RMASK_ERR_CAPACITY, rmask_export_padded(mask, begin, end, counts, indices, width - 1, test_error));
+        if (width > 0)
+            expect_fails(RMASK_ERR_CAPACITY, rmask_export_padded(mask, begin, end, counts, indices, width - 1, test_error));
         free(indices), free(counts);
     }
     free(wanted);
@@ -137,30 +142,92 @@ static void check_tile_bits(const rmask *mask, const twin *t, shape tile)
         for (int32_t j = 0; j < rmask_cols(any); j++) {
             if (!rmask_contains(any, i, j)) continue;
             for (size_t k = 0; k < 8 * tile_bytes; k++) {
-                const int64_t row = (int64_t)i * tile.rows + (int64_t)k / tile.cols, col = (int64_t)j * tile.cols + (int64_t)k % tile.cols;
+                const int64_t row = (int64_t)i * tile.rows + (int64_t)k / tile.cols,
+                              col = (int64_t)j * tile.cols + (int64_t)k % tile.cols;
                 const bool wanted = k < tile_bits && row < t->rows && col < t->cols && twin_at(t, (int32_t)row)[col];
                 expect(bit(next, k) == wanted, "bit %zu of tile (%d, %d)", k, (int)i, (int)j);
             }
             next += tile_bytes;
         }
     if (num_bytes > 0)
-        expect_fails(RMASK_ERR_CAPACITY, rmask_export_tile_bits(mask, any, tile.rows, tile.cols, bits, num_bytes - 1, test_error));
+        expect_fails(RMASK_ERR_CAPACITY,
+                     rmask_export_tile_bits(mask, any, tile.rows, tile.cols, bits, num_bytes - 1, test_error));
     free(bits), rmask_release(any);
+}
+
+/* Bit by bit: in a row of n tiles, cell (r, c) of the k-th is bit r * n * cols + k * cols + c. */
+static void check_packed_mask(const rmask *mask, const twin *t, shape tile)
+{
+    rmask *any;
+    expect_ok(rmask_coarsen(mask, tile.rows, tile.cols, &any, NULL, test_error));
+    const int32_t rows = rmask_rows(any), cols = rmask_cols(any);
+    int32_t *starts = must_allocate(((size_t)rows + 2) * sizeof *starts),
+            *again = must_allocate(((size_t)rows + 1) * sizeof *again);
+    int32_t *columns = must_allocate(((size_t)cols + 1) * sizeof *columns);
+    starts[rows + 1] = GUARD;
+    expect_ok(rmask_export_packed_mask(mask, any, tile.rows, tile.cols, starts, NULL, 0, test_error));
+    expect(starts[0] == 0 && starts[rows + 1] == GUARD, "starts");
+    const size_t num_bytes = (size_t)starts[rows];
+    uint8_t *bits = must_allocate(num_bytes + 1);
+    memset(bits, 0xa5, num_bytes + 1);
+    expect_ok(rmask_export_packed_mask(mask, any, tile.rows, tile.cols, again, bits, num_bytes, test_error));
+    expect(memcmp(starts, again, ((size_t)rows + 1) * sizeof *starts) == 0, "other starts with bits than without");
+    expect(bits[num_bytes] == 0xa5, "written beyond the capacity");
+    for (int32_t i = 0; i < rows; i++) {
+        size_t n = 0;
+        for (int32_t j = 0; j < cols; j++)
+            if (rmask_contains(any, i, j)) columns[n++] = j;
+        const size_t row_bits = n * (size_t)tile.cols, num_bits = row_bits * (size_t)tile.rows;
+        expect((size_t)(starts[i + 1] - starts[i]) == (num_bits + 7) / 8, "row %d of the tiles has %d bytes", (int)i,
+               (int)(starts[i + 1] - starts[i]));
+        for (size_t at = 0; at < (num_bits + 7) / 8 * 8; at++) {
+            bool wanted = false;
+            if (at < num_bits) {
+                const int64_t row = (int64_t)i * tile.rows + (int64_t)(at / row_bits);
+                const int64_t col =
+                    (int64_t)columns[at % row_bits / (size_t)tile.cols] * tile.cols + (int64_t)(at % (size_t)tile.cols);
+                wanted = row < t->rows && col < t->cols && twin_at(t, (int32_t)row)[col];
+            }
+            expect(bit(bits + starts[i], at) == wanted, "bit %zu of row %d of the tiles", at, (int)i);
+        }
+    }
+    if (num_bytes > 0)
+        expect_fails(RMASK_ERR_CAPACITY,
+                     rmask_export_packed_mask(mask, any, tile.rows, tile.cols, again, bits, num_bytes - 1, test_error));
+    free(bits), free(columns), free(again), free(starts), rmask_release(any);
 }
 
 static void tile_bits_are_the_cells(void **state)
 {
     (void)state;
-    static const shape tiles[] = {{1, 1}, {3, 3}, {8, 8}, {1, 8}, {8, 1}, {16, 16}, {4, 4}, {5, 24}, {128, 128}, {2, 3}};
+    static const shape tiles[] = {{1, 1}, {3, 3},  {8, 8},     {1, 8}, {8, 1},  {16, 16},
+                                  {4, 4}, {5, 24}, {128, 128}, {2, 3}, {3, 700}};
     rng random = rng_here();
     for (int i = 0; i < NUM_CASES / 2; i++) {
-        const shape grid = random_shape(3000, &random), tile = tiles[i % 10];
+        const shape grid = random_shape(3000, &random), tile = tiles[i % 11];
         twin *t = generate_any(grid.rows, grid.cols, &random);
         rmask *mask = make_any(t, &random);
         note("%d x %d in tiles of %d x %d", (int)grid.rows, (int)grid.cols, (int)tile.rows, (int)tile.cols);
         check_tile_bits(mask, t, tile);
+        check_packed_mask(mask, t, tile);
         rmask_release(mask), twin_free(t);
     }
+}
+
+/* 2^20 x 2^20 cells in tiles of 2^16 x 2^16: 2^29 bytes each. */
+static void too_many_bits_for_int32_are_refused(void **state)
+{
+    (void)state;
+    rmask *mask, *tiles;
+    int32_t starts[17];
+    expect_ok(rmask_parse("full", 1 << 20, 1 << 20, NULL, &mask, test_error));
+    expect_ok(rmask_parse("full", 16, 16, NULL, &tiles, test_error));
+    expect_fails(RMASK_ERR_LIMIT, rmask_export_packed_mask(mask, tiles, 1 << 16, 1 << 16, starts, NULL, 0, test_error));
+    rmask_release(tiles);
+    expect_ok(rmask_parse("diagonals(0) & columns(0, 1, 2)", 16, 16, NULL, &tiles, test_error));
+    expect_ok(rmask_export_packed_mask(mask, tiles, 1 << 16, 1 << 16, starts, NULL, 0, test_error));
+    expect(starts[1] == 1 << 29 && starts[3] == 3 << 29 && starts[16] == 3 << 29, "starts");
+    rmask_release(tiles), rmask_release(mask);
 }
 
 static void tile_bits_refuse_other_tiles(void **state)
@@ -175,6 +242,9 @@ static void tile_bits_refuse_other_tiles(void **state)
     expect_fails(RMASK_ERR_ARGUMENT, rmask_export_tile_bits(mask, tiles, 8, 4, bits, sizeof bits, test_error));
     expect_fails(RMASK_ERR_ARGUMENT, rmask_export_tile_bits(mask, tiles, 0, 8, bits, sizeof bits, test_error));
     expect_fails(RMASK_ERR_ARGUMENT, rmask_export_tile_bits(mask, tiles, 8, -8, bits, sizeof bits, test_error));
+    int32_t starts[4];
+    expect_fails(RMASK_ERR_ARGUMENT, rmask_export_packed_mask(mask, tiles, 4, 8, starts, bits, sizeof bits, test_error));
+    expect_fails(RMASK_ERR_ARGUMENT, rmask_export_packed_mask(mask, tiles, 8, 0, starts, NULL, 0, test_error));
     rmask_release(mask), rmask_release(tiles);
 }
 
@@ -190,8 +260,8 @@ static void pages_are_those_of_the_rows(void **state)
         twin *twins[MAX_REQUESTS];
         rmask *masks[MAX_REQUESTS];
         const int32_t n = (int32_t)rng_between(&random, 1, MAX_REQUESTS), page = (int32_t)rng_between(&random, 1, 17);
-        int32_t rows[MAX_REQUESTS], lens[MAX_REQUESTS], table[MAX_REQUESTS * MAX_PAGES], out[MAX_REQUESTS * MAX_PAGES], counts[MAX_REQUESTS],
-            out_lens[MAX_REQUESTS];
+        int32_t rows[MAX_REQUESTS], lens[MAX_REQUESTS], table[MAX_REQUESTS * MAX_PAGES], out[MAX_REQUESTS * MAX_PAGES],
+            counts[MAX_REQUESTS], out_lens[MAX_REQUESTS];
         for (int32_t r = 0; r < n; r++) {
             const int32_t cols = (int32_t)rng_between(&random, 1, MAX_PAGES), grid_rows = (int32_t)rng_between(&random, 1, 20);
             twins[r] = generate_any(grid_rows, cols, &random);
@@ -200,7 +270,8 @@ static void pages_are_those_of_the_rows(void **state)
             lens[r] = (int32_t)rng_between(&random, 1, cols * page);
         }
         for (int k = 0; k < MAX_REQUESTS * MAX_PAGES; k++) table[k] = (int32_t)rng_below(&random, 1000000);
-        expect_ok(rmask_export_pages((const rmask *const *)masks, rows, n, table, MAX_PAGES, lens, page, out, MAX_PAGES, counts, out_lens, test_error));
+        expect_ok(rmask_export_pages((const rmask *const *)masks, rows, n, table, MAX_PAGES, lens, page, out, MAX_PAGES, counts,
+                                     out_lens, test_error));
         for (int32_t r = 0; r < n; r++) {
             const int32_t last = (lens[r] - 1) / page;
             int32_t kept = 0, tokens = 0;
@@ -210,8 +281,8 @@ static void pages_are_those_of_the_rows(void **state)
                 tokens += p < last ? page : lens[r] - last * page;
                 kept++;
             }
-            expect(counts[r] == kept && out_lens[r] == tokens, "request %d has %d pages of %d tokens, not %d of %d", (int)r, (int)counts[r],
-                   (int)out_lens[r], (int)kept, (int)tokens);
+            expect(counts[r] == kept && out_lens[r] == tokens, "request %d has %d pages of %d tokens, not %d of %d", (int)r,
+                   (int)counts[r], (int)out_lens[r], (int)kept, (int)tokens);
         }
         for (int32_t r = 0; r < n; r++) rmask_release(masks[r]), twin_free(twins[r]);
     }
@@ -270,7 +341,8 @@ static bool fits_flashmask(const twin *t, bool causal, int32_t num_bounds)
         const int lower = masked_runs(t, col, col, t->rows, &from, &to);
         if (lower > 1 || (is_suffix && lower == 1 && to != t->rows)) return false;
         const int upper = masked_runs(t, col, 0, col, &from, &to);
-        if (causal ? upper != (col > 0) || (col > 0 && to - from != col) : upper > 1 || (is_suffix && upper == 1 && from != 0)) return false;
+        if (causal ? upper != (col > 0) || (col > 0 && to - from != col) : upper > 1 || (is_suffix && upper == 1 && from != 0))
+            return false;
     }
     return true;
 }
@@ -295,7 +367,8 @@ static void check_flashmask(const rmask *mask, const twin *t, bool causal, int32
         expect_ok(rmask_export_flashmask(mask, causal, num_bounds, bounds, test_error));
         for (int32_t row = 0; row < t->rows; row++)
             for (int32_t col = 0; col < t->cols; col++)
-                expect(twin_at(t, row)[col] != flashmask_masks(bounds + col * num_bounds, row, col, causal, num_bounds), "(%d, %d)", (int)row, (int)col);
+                expect(twin_at(t, row)[col] != flashmask_masks(bounds + col * num_bounds, row, col, causal, num_bounds),
+                       "(%d, %d)", (int)row, (int)col);
         expect_ok(rmask_from_flashmask(t->rows, causal, num_bounds, bounds, NULL, &back, test_error));
         check_rows_release(back, t);
     }
@@ -309,7 +382,8 @@ static twin *random_intervals(int32_t side, bool causal, rng *random)
     for (int32_t col = 0; col < side; col++) {
         const int32_t a = (int32_t)rng_between(random, col, side), b = (int32_t)rng_between(random, a, side);
         const int32_t c = (int32_t)rng_between(random, 0, col), d = (int32_t)rng_between(random, c, col);
-        for (int32_t row = 0; row < side; row++) twin_at(t, row)[col] = row >= col ? row < a || row >= b : !causal && (row < c || row >= d);
+        for (int32_t row = 0; row < side; row++)
+            twin_at(t, row)[col] = row >= col ? row < a || row >= b : !causal && (row < c || row >= d);
     }
     return t;
 }
@@ -340,10 +414,12 @@ static void flashmask_reads_any_bounds(void **state)
         for (int32_t k = 0; k < side * num_bounds; k++) bounds[k] = (int32_t)rng_between(&random, 0, side);
         for (int32_t k = 0; k < side && (num_bounds == 4 || (causal && num_bounds == 2)); k++)
             for (int32_t j = 0; j < num_bounds; j += 2)
-                if (bounds[k * num_bounds + j] > bounds[k * num_bounds + j + 1]) bounds[k * num_bounds + j] = bounds[k * num_bounds + j + 1];
+                if (bounds[k * num_bounds + j] > bounds[k * num_bounds + j + 1])
+                    bounds[k * num_bounds + j] = bounds[k * num_bounds + j + 1];
         twin *t = twin_create(side, side);
         for (int32_t row = 0; row < side; row++)
-            for (int32_t col = 0; col < side; col++) twin_at(t, row)[col] = !flashmask_masks(bounds + col * num_bounds, row, col, causal, num_bounds);
+            for (int32_t col = 0; col < side; col++)
+                twin_at(t, row)[col] = !flashmask_masks(bounds + col * num_bounds, row, col, causal, num_bounds);
         rmask *back;
         note("side %d, %s, %d bounds", (int)side, causal ? "causal" : "not causal", (int)num_bounds);
         expect_ok(rmask_from_flashmask(side, causal, num_bounds, bounds, NULL, &back, test_error));
@@ -364,12 +440,14 @@ static void bad_flashmasks_are_refused(void **state)
     static const int32_t kinds[][2] = {{1, 0}, {1, 3}, {1, 4}, {0, 1}, {0, 3}, {0, -2}};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         expect_fails(RMASK_ERR_ARGUMENT, rmask_export_flashmask(mask, kinds[i][0], kinds[i][1], bounds, test_error));
-        expect_makes_nothing(RMASK_ERR_ARGUMENT, out, rmask_from_flashmask(4, kinds[i][0], kinds[i][1], bounds, NULL, &out, test_error));
+        expect_makes_nothing(RMASK_ERR_ARGUMENT, out,
+                             rmask_from_flashmask(4, kinds[i][0], kinds[i][1], bounds, NULL, &out, test_error));
     }
     rmask_release(mask);
     expect_makes_nothing(RMASK_ERR_RANGE, out, rmask_from_flashmask(1, true, 1, (int32_t[]){2}, NULL, &out, test_error));
     expect_makes_nothing(RMASK_ERR_RANGE, out, rmask_from_flashmask(1, true, 1, (int32_t[]){-1}, NULL, &out, test_error));
-    expect_makes_nothing(RMASK_ERR_RANGE, out, rmask_from_flashmask(1, false, 4, (int32_t[]){0, 1, 0, INT_MAX}, NULL, &out, test_error));
+    expect_makes_nothing(RMASK_ERR_RANGE, out,
+                         rmask_from_flashmask(1, false, 4, (int32_t[]){0, 1, 0, INT_MAX}, NULL, &out, test_error));
     expect_makes_nothing(RMASK_ERR_ARGUMENT, out, rmask_from_flashmask(1, true, 2, (int32_t[]){1, 0}, NULL, &out, test_error));
 }
 
@@ -397,7 +475,8 @@ static void slices_cover_the_mask_once(void **state)
                 *types = must_allocate((count + 1) * sizeof *types);
         q[2 * count] = k[2 * count] = types[count] = GUARD;
         expect_ok(rmask_export_slices(mask, q, k, types, count, &again, test_error));
-        expect(again == count && q[2 * count] == GUARD && k[2 * count] == GUARD && types[count] == GUARD, "%zu, then %zu", count, again);
+        expect(again == count && q[2 * count] == GUARD && k[2 * count] == GUARD && types[count] == GUARD, "%zu, then %zu",
+               count, again);
         twin *covered = twin_create(grid.rows, grid.cols);
         for (size_t s = 0; s < count; s++) {
             expect(q[2 * s] >= 0 && q[2 * s] < q[2 * s + 1] && q[2 * s + 1] <= grid.rows, "rows of slice %zu", s);
@@ -427,7 +506,9 @@ static void structured_masks_of_any_size_are_few_slices(void **state)
     static const struct {
         const char *expression;
         size_t most;
-    } cases[] = {{"full", 1}, {"none", 0}, {"causal", 1}, {"causal & window(4096)", 2}, {"causal & (sink(4) | window(4096))", 5}, {"prefix(9)", 2}};
+    } cases[] = {
+        {"full", 1},     {"none", 0}, {"causal", 1}, {"causal & window(4096)", 2}, {"causal & (sink(4) | window(4096))", 5},
+        {"prefix(9)", 2}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         rmask *mask;
         size_t count;
@@ -448,11 +529,14 @@ static void any_slices_are_read(void **state)
         int32_t q[16], k[16], types[8];
         twin *t = twin_create(grid.rows, grid.cols);
         for (int s = 0; s < 8; s++) {
-            q[2 * s] = (int32_t)rng_between(&random, 0, grid.rows), q[2 * s + 1] = (int32_t)rng_between(&random, q[2 * s], grid.rows);
-            k[2 * s] = (int32_t)rng_between(&random, 0, grid.cols), k[2 * s + 1] = (int32_t)rng_between(&random, k[2 * s], grid.cols);
+            q[2 * s] = (int32_t)rng_between(&random, 0, grid.rows),
+                  q[2 * s + 1] = (int32_t)rng_between(&random, q[2 * s], grid.rows);
+            k[2 * s] = (int32_t)rng_between(&random, 0, grid.cols),
+                  k[2 * s + 1] = (int32_t)rng_between(&random, k[2 * s], grid.cols);
             types[s] = (int32_t)rng_below(&random, 4);
             for (int32_t row = 0; row < grid.rows; row++)
-                for (int32_t col = 0; col < grid.cols; col++) twin_at(t, row)[col] |= in_slice(q + 2 * s, k + 2 * s, types[s], row, col);
+                for (int32_t col = 0; col < grid.cols; col++)
+                    twin_at(t, row)[col] |= in_slice(q + 2 * s, k + 2 * s, types[s], row, col);
         }
         rmask *mask;
         expect_ok(rmask_from_slices(grid.rows, grid.cols, q, k, types, 8, NULL, &mask, test_error));
@@ -468,14 +552,16 @@ static void bad_slices_are_refused(void **state)
         int32_t q[2], k[2], type;
         rmask_status status;
     } cases[] = {
-        {{-1, 2}, {0, 1}, 0, RMASK_ERR_RANGE}, {{2, 1}, {0, 1}, 0, RMASK_ERR_RANGE},    {{0, 9}, {0, 1}, 0, RMASK_ERR_RANGE},
-        {{0, 1}, {0, 11}, 0, RMASK_ERR_RANGE}, {{0, 1}, {3, 2}, 0, RMASK_ERR_RANGE},    {{0, 1}, {-1, 2}, 0, RMASK_ERR_RANGE},
+        {{-1, 2}, {0, 1}, 0, RMASK_ERR_RANGE},   {{2, 1}, {0, 1}, 0, RMASK_ERR_RANGE},
+        {{0, 9}, {0, 1}, 0, RMASK_ERR_RANGE},    {{0, 1}, {0, 11}, 0, RMASK_ERR_RANGE},
+        {{0, 1}, {3, 2}, 0, RMASK_ERR_RANGE},    {{0, 1}, {-1, 2}, 0, RMASK_ERR_RANGE},
         {{0, 1}, {0, 1}, 4, RMASK_ERR_ARGUMENT}, {{0, 1}, {0, 1}, -1, RMASK_ERR_ARGUMENT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         rmask *out;
         note("case %zu", i);
-        expect_makes_nothing(cases[i].status, out, rmask_from_slices(8, 10, cases[i].q, cases[i].k, &cases[i].type, 1, NULL, &out, test_error));
+        expect_makes_nothing(cases[i].status, out,
+                             rmask_from_slices(8, 10, cases[i].q, cases[i].k, &cases[i].type, 1, NULL, &out, test_error));
     }
 }
 
@@ -485,8 +571,10 @@ static void bad_slices_are_refused(void **state)
 static void check_vertical_slash(const int32_t *v, size_t num_v, const int32_t *s, size_t num_s, int32_t n, int32_t tile)
 {
     const size_t tiles = ((size_t)n + (size_t)tile - 1) / (size_t)tile;
-    int32_t *blocks = must_allocate((tiles * num_s + 1) * sizeof *blocks), *listed = must_allocate((tiles * num_v + 1) * sizeof *listed);
-    int32_t *num_blocks = must_allocate((tiles + 1) * sizeof *num_blocks), *num_listed = must_allocate((tiles + 1) * sizeof *num_listed);
+    int32_t *blocks = must_allocate((tiles * num_s + 1) * sizeof *blocks),
+            *listed = must_allocate((tiles * num_v + 1) * sizeof *listed);
+    int32_t *num_blocks = must_allocate((tiles + 1) * sizeof *num_blocks),
+            *num_listed = must_allocate((tiles + 1) * sizeof *num_listed);
     uint8_t *of_blocks = must_allocate((size_t)n + 2 * (size_t)tile);
     blocks[tiles * num_s] = listed[tiles * num_v] = num_blocks[tiles] = num_listed[tiles] = GUARD;
     expect_ok(rmask_export_vertical_slash(v, num_v, s, num_s, n, tile, num_blocks, blocks, num_listed, listed, test_error));
@@ -511,7 +599,8 @@ static void check_vertical_slash(const int32_t *v, size_t num_v, const int32_t *
         }
         expect(at == (size_t)num_listed[i], "tile %zu lists %d columns, not %zu", i, (int)num_listed[i], at);
     }
-    expect(blocks[tiles * num_s] == GUARD && listed[tiles * num_v] == GUARD && num_blocks[tiles] == GUARD && num_listed[tiles] == GUARD,
+    expect(blocks[tiles * num_s] == GUARD && listed[tiles * num_v] == GUARD && num_blocks[tiles] == GUARD &&
+               num_listed[tiles] == GUARD,
            "a guard is gone");
     free(blocks), free(listed), free(num_blocks), free(num_listed), free(of_blocks);
 }
@@ -542,8 +631,9 @@ static void bad_vertical_slashes_are_refused(void **state)
     (void)state;
     int32_t room[64];
     static const int32_t v[] = {1, 5}, s[] = {7, 0};
-#define SLASH(columns, num_columns, distances, num_distances, tokens, tile) \
-    rmask_export_vertical_slash(columns, num_columns, distances, num_distances, tokens, tile, room, room, room, room, test_error)
+#define SLASH(columns, num_columns, distances, num_distances, tokens, tile)                                           \
+    rmask_export_vertical_slash(columns, num_columns, distances, num_distances, tokens, tile, room, room, room, room, \
+                                test_error)
     expect_ok(SLASH(v, 2, s, 2, 10, 64));
     expect_ok(SLASH(NULL, 0, NULL, 0, 0, 64));
     expect_fails(RMASK_ERR_ARGUMENT, SLASH(v, 2, s, 2, 10, 0));
@@ -582,17 +672,19 @@ static void damaged_rows_are_refused(void **state)
     int32_t *room = must_allocate(300 * 301 * sizeof *room), rows[] = {0, 150}, lens[] = {300, 300}, counts[2], out_lens[2];
     uint8_t *bits = must_allocate(300 * 300 * 8);
     size_t count;
-#define REFUSED(call)                                                                        \
-    (expect_ok(rmask_open(in_folder("mask.rmask"), NULL, &opened, test_error)),              \
-     expect_fails(RMASK_ERR_FORMAT, call), rmask_release(opened))
+#define REFUSED(call)                                                                                                 \
+    (expect_ok(rmask_open(in_folder("mask.rmask"), NULL, &opened, test_error)), expect_fails(RMASK_ERR_FORMAT, call), \
+     rmask_release(opened))
     REFUSED(rmask_export_bsr(opened, 0, 300, room, NULL, 0, test_error));
     REFUSED(rmask_export_bsr(opened, 0, 300, room, room, 300, test_error));
     REFUSED(rmask_export_padded(opened, 0, 300, room, room + 300, 300, test_error));
     REFUSED(rmask_export_max_row_count(opened, 0, 300, &count, test_error));
     REFUSED(rmask_export_tile_bits(opened, tiles, 8, 8, bits, 300 * 300 * 8, test_error));
+    REFUSED(rmask_export_packed_mask(opened, tiles, 8, 8, room, bits, 300 * 300 * 8, test_error));
     REFUSED(rmask_export_flashmask(opened, false, 4, room, test_error));
     REFUSED(rmask_export_slices(opened, NULL, NULL, NULL, 0, &count, test_error));
-    REFUSED(rmask_export_pages(((const rmask *const[]){opened, opened}), rows, 2, room, 300, lens, 1, room, 300, counts, out_lens, test_error));
+    REFUSED(rmask_export_pages(((const rmask *const[]){opened, opened}), rows, 2, room, 300, lens, 1, room, 300, counts,
+                               out_lens, test_error));
     free(room), free(bits), free(bytes), rmask_release(tiles), rmask_release(mask), twin_free(t);
 }
 
@@ -624,7 +716,19 @@ static rmask_status use_bits(const job *j, const rmask *mask)
     return status;
 }
 
-static rmask_status use_flashmask(const job *j, const rmask *mask) { return rmask_export_flashmask(mask, false, 4, j->room, NULL); }
+static rmask_status use_packed_mask(const job *j, const rmask *mask)
+{
+    rmask *tiles;
+    rmask_status status = rmask_coarsen(mask, 8, 8, &tiles, NULL, NULL);
+    if (!status) status = rmask_export_packed_mask(mask, tiles, 8, 8, j->room, j->bits, (size_t)-1, NULL);
+    rmask_release(tiles);
+    return status;
+}
+
+static rmask_status use_flashmask(const job *j, const rmask *mask)
+{
+    return rmask_export_flashmask(mask, false, 4, j->room, NULL);
+}
 
 static rmask_status use_slices(const job *j, const rmask *mask)
 {
@@ -641,13 +745,15 @@ static rmask_status use_pages(const job *j, const rmask *mask)
 }
 
 static rmask_status run_bits(const rmask_allocator *a, void *j) { return with_mask(j, a, use_bits); }
+static rmask_status run_packed_mask(const rmask_allocator *a, void *j) { return with_mask(j, a, use_packed_mask); }
 static rmask_status run_flashmask(const rmask_allocator *a, void *j) { return with_mask(j, a, use_flashmask); }
 static rmask_status run_slices(const rmask_allocator *a, void *j) { return with_mask(j, a, use_slices); }
 static rmask_status run_pages(const rmask_allocator *a, void *j) { return with_mask(j, a, use_pages); }
 
 static rmask_status made(rmask_status status, rmask *out, const twin *t)
 {
-    expect((status == RMASK_OK) == (out != NULL), "status \"%s\" with %s", rmask_status_name(status), out ? "an output" : "no output");
+    expect((status == RMASK_OK) == (out != NULL), "status \"%s\" with %s", rmask_status_name(status),
+           out ? "an output" : "no output");
     if (out) check_rows(out, t);
     rmask_release(out);
     return status;
@@ -665,7 +771,8 @@ static rmask_status run_from_slices(const rmask_allocator *allocator, void *cont
 {
     const job *j = context;
     rmask *out = (void *)&test_poison;
-    const rmask_status status = rmask_from_slices(j->t->rows, j->t->cols, j->room, j->more, j->types, j->num_slices, allocator, &out, NULL);
+    const rmask_status status =
+        rmask_from_slices(j->t->rows, j->t->cols, j->room, j->more, j->types, j->num_slices, allocator, &out, NULL);
     return made(status, out, j->t);
 }
 
@@ -682,6 +789,7 @@ static void out_of_memory_leaves_nothing(void **state)
         j.room = must_allocate(room * sizeof *j.room), j.more = must_allocate(room * sizeof *j.more);
         j.types = must_allocate((j.num_slices + 1) * sizeof *j.types);
         expect(check_out_of_memory(run_bits, &j) > 0, "nothing is allocated");
+        expect(check_out_of_memory(run_packed_mask, &j) > 0, "nothing is allocated");
         check_out_of_memory(run_pages, &j);
         check_out_of_memory(run_slices, &j);
         check_out_of_memory(run_from_slices, &j);
@@ -701,6 +809,7 @@ int main(void)
         cmocka_unit_test(too_many_cells_for_int32_are_refused),
         cmocka_unit_test(tile_bits_are_the_cells),
         cmocka_unit_test(tile_bits_refuse_other_tiles),
+        cmocka_unit_test(too_many_bits_for_int32_are_refused),
         cmocka_unit_test(pages_are_those_of_the_rows),
         cmocka_unit_test(bad_pages_are_refused),
         cmocka_unit_test(flashmask_says_the_mask_or_refuses),

@@ -78,6 +78,76 @@ def test_flashinfer_bsr_per_head(unit):
     assert from_flashinfer_bsr(fewer.indptr, fewer.indices, rows)[0][1] == back[0][0]
 
 
+def packed_dense(bsr, indptr, mask_indptr):
+    """A block row is a matrix of R queries x (its blocks * C) keys; key k is key k % C of its block k // C. The kernel looks for the bit of
+    query q and key k at byte (q * keys + k) // 8 behind the block row's first byte, lowest bits first."""
+    dense = np.zeros((bsr.M, bsr.N), bool)
+    for i in range(bsr.M // bsr.R):
+        keys = (indptr[i + 1] - indptr[i]) * bsr.C
+        assert mask_indptr[i + 1] - mask_indptr[i] == -(-bsr.R * keys // 8)
+        for q in range(bsr.R):
+            for k in range(keys):
+                at = q * keys + k
+                j = bsr.indices[indptr[i] + k // bsr.C]
+                dense[i * bsr.R + q, j * bsr.C + k % bsr.C] = bsr.packed_mask[mask_indptr[i] + at // 8] >> (at % 8) & 1
+    return dense
+
+
+@pytest.mark.parametrize("shape", GRIDS)
+@pytest.mark.parametrize("expression", PATTERNS)
+def test_flashinfer_packed_mask(expression, shape):
+    mask = parse(expression, shape)
+    for block in ((16, 8), (3, 5), (7, 16), 40):
+        bsr, plain = flashinfer_bsr(mask, block, packed=True), flashinfer_bsr(mask, block)
+        assert bsr.mask is None
+        assert bsr.indptr.tolist() == plain.indptr.tolist()
+        assert bsr.indices.tolist() == plain.indices.tolist()
+        if plain.mask is None:
+            assert bsr.packed_mask is bsr.mask_indptr is None
+            continue
+        assert bsr.packed_mask.dtype == np.uint8
+        assert bsr.mask_indptr.dtype == np.int32
+        assert bsr.mask_indptr[0] == 0
+        assert bsr.mask_indptr[-1] == len(bsr.packed_mask)
+        dense = packed_dense(bsr, bsr.indptr, bsr.mask_indptr)
+        assert (dense[: shape[0], : shape[1]] == mask.to_dense()).all()
+        assert not dense[shape[0] :].any()
+        assert not dense[:, shape[1] :].any()
+        segments = []  # the same out of the bools, in FlashInfer's words: blocks [n, R, C] become [R, n, C], each block row packed
+        for i in range(len(bsr.indptr) - 1):
+            blocks = plain.mask[bsr.indptr[i] : bsr.indptr[i + 1]]
+            segments.append(np.packbits(blocks.transpose(1, 0, 2).reshape(-1), bitorder="little"))
+        assert (np.concatenate(segments) == bsr.packed_mask).all(), "padding as well"
+
+
+@pytest.mark.parametrize("unit", [1, 2, 8])
+def test_flashinfer_packed_mask_per_head(unit):
+    masks = [[Mask.parse("causal", 24), None], [Mask.parse("random(0.2)", 24), Mask.parse("causal", 24)]]
+    bsr = flashinfer_bsr(masks, 16, unit=unit, packed=True)
+    assert bsr.mask_indptr.shape == bsr.indptr.shape
+    assert bsr.mask_indptr[0, 0, 0] == 0
+    assert bsr.mask_indptr[-1, -1, -1] == len(bsr.packed_mask)
+    for b, h in np.ndindex(2, 2):
+        dense = packed_dense(bsr, bsr.indptr[b, h], bsr.mask_indptr[b, h])
+        wanted = np.ones((24, 24), bool) if masks[b][h] is None else masks[b][h].to_dense()
+        assert (dense[: 24 * unit, : 24 * unit] == np.kron(wanted, np.ones((unit, unit), bool))).all()
+    before = bsr.packed_mask.copy()
+    bsr.packed_mask[:] = 0xA5
+    again = flashinfer_bsr(masks, 16, unit=unit, packed=True, out=bsr)
+    assert again.mask_indptr is bsr.mask_indptr
+    assert np.shares_memory(again.packed_mask, bsr.packed_mask)
+    assert (again.packed_mask == before).all()
+    with pytest.raises(ValueError, match=r"out\['packed_mask'\] must have room"):
+        flashinfer_bsr(masks, 16, unit=unit, packed=True, out={"packed_mask": before[:-1]})
+
+
+def test_too_many_packed_bits_are_refused():
+    with pytest.raises(OverflowError, match="2\\^31 - 1 bytes"):
+        flashinfer_bsr(Mask.parse("causal", 1 << 19), 128, packed=True)
+    with pytest.raises(OverflowError, match="2\\^31 - 1 bytes"):
+        flashinfer_bsr([Mask.parse("causal", 1 << 16)] * 9, 128, packed=True)
+
+
 @pytest.mark.parametrize(("indptr", "indices"), [([], []), ([1, 2], [0, 1]), ([0, 2, 1], [0, 1]), ([0, 3], [0, 1]), ([[0, 1]], [0])])
 def test_bad_block_rows_are_refused(indptr, indices):
     with pytest.raises(ValueError, match="indptr must"):

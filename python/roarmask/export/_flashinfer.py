@@ -9,7 +9,18 @@ import numpy as np
 
 from .. import _core
 from .._core import Mask
-from ._shared import MaskLike, block_pair, buffer, bytes_of_tile, list_buffer, map_distinct, masks_per_head, tile_sides, write_tile_bits
+from ._shared import (
+    MaskLike,
+    block_pair,
+    buffer,
+    bytes_of_tile,
+    list_buffer,
+    map_distinct,
+    masks_per_head,
+    tile_sides,
+    token_exact,
+    write_tile_bits,
+)
 
 
 class Bsr(NamedTuple):
@@ -22,14 +33,23 @@ class Bsr(NamedTuple):
     N: int  # key tokens
     R: int  # query tokens of a block
     C: int  # key tokens of a block
-    mask: np.ndarray | None  # bool [blocks, R, C], or None where every block is full
+    mask: np.ndarray | None  # bool [blocks, R, C], or None where every block is full, or where they are packed
+    packed_mask: np.ndarray | None = None  # uint8 [bytes]: each block row's [R, its blocks * C] bits, little-endian, from a whole byte on
+    mask_indptr: np.ndarray | None = None  # int32, of indptr's shape: where in packed_mask each block row begins, in bytes
 
 
-def flashinfer_bsr(mask: MaskLike, block_size: int | tuple[int, int], *, unit: int = 1, out: Any = None) -> Bsr:
+def flashinfer_bsr(
+    mask: MaskLike, block_size: int | tuple[int, int], *, unit: int = 1, packed: bool = False, out: Any = None
+) -> Bsr:
     """FlashInfer's block-sparse rows. `mask` is coarsened to blocks; where some are partial, the result's `mask` has the cells of all.
 
     M and N are rounded up to whole blocks, whose surplus is masked. One mask makes indptr [rows + 1]; heads make it [B, H, rows + 1], with
-    places in the one list of indices. `out` may give `indptr` and `indices`, the latter of any length that suffices.
+    places in the one list of indices. `out` may give `indptr`, `indices`, `mask_indptr` and `packed_mask`, the lists of any length that
+    suffices.
+
+    With packed=True the cells come as an eighth of the memory in `packed_mask` and `mask_indptr`, what plan() makes of `mask` (its
+    convert_bsr_mask_layout and segment_packbits). FlashInfer up to 0.6 takes the starts in a packed mask that it is given to be bits: after
+    plan(packed_mask=...) of more than one block row set the wrapper's `_mask_indptr_buf` to `mask_indptr`.
     """
     masks = masks_per_head(mask, unit)
     q, kv = block_pair(block_size)
@@ -41,23 +61,48 @@ def flashinfer_bsr(mask: MaskLike, block_size: int | tuple[int, int], *, unit: i
         raise OverflowError(f"int32 places reach 2^31 - 1 blocks, not {total}")
     shape = (rows + 1,) if isinstance(mask, Mask) else (len(masks), len(masks[0]), rows + 1)
     indptr, indices = buffer(out, "indptr", shape, np.int32), list_buffer(out, "indices", total)
-    is_partial = any(full.nnz != any_.nnz for h in tiles for any_, full in h) or masks[0][0].rows % sides[0] or masks[0][0].cols % sides[1]
-    bits = np.zeros((total, bytes_of_tile(sides)), np.uint8) if is_partial else None
     flat = [(m, t[0]) for heads, h in zip(masks, tiles, strict=True) for m, t in zip(heads, h, strict=True)]
     at = 0
-    for starts, (m, any_) in zip(indptr.reshape(-1, rows + 1), flat, strict=True):
+    for starts, (_, any_) in zip(indptr.reshape(-1, rows + 1), flat, strict=True):
         _core._bsr(any_, starts, indices[at : at + any_.nnz])
         if at:
             starts += np.int32(at)
-        if bits is not None:
-            write_tile_bits(m, any_, sides, bits[at : at + any_.nnz])
         at += any_.nnz
-    return Bsr(indptr, indices, rows * q, cols * kv, q, kv, None if bits is None else _cells_of_bits(bits, sides, unit))
+    made = Bsr(indptr, indices, rows * q, cols * kv, q, kv, None)
+    is_partial = any(full.nnz != any_.nnz for h in tiles for any_, full in h) or masks[0][0].rows % sides[0] or masks[0][0].cols % sides[1]
+    if not is_partial:
+        return made
+    if not packed:
+        return made._replace(mask=_cells(flat, sides, unit, total))
+    mask_indptr = buffer(out, "mask_indptr", shape, np.int32)
+    return made._replace(packed_mask=_packed_cells(flat, (q, kv), unit, mask_indptr.reshape(-1, rows + 1), out), mask_indptr=mask_indptr)
 
 
-def _cells_of_bits(bits: np.ndarray, sides: tuple[int, int], unit: int) -> np.ndarray:
+def _cells(flat: list[tuple[Mask, Mask]], sides: tuple[int, int], unit: int, total: int) -> np.ndarray:
+    """The cells of all blocks, bool [blocks, tokens, tokens]."""
+    bits, at = np.zeros((total, bytes_of_tile(sides)), np.uint8), 0
+    for m, tiles in flat:
+        write_tile_bits(m, tiles, sides, bits[at : at + tiles.nnz])
+        at += tiles.nnz
     cells = np.unpackbits(bits, axis=1, count=sides[0] * sides[1], bitorder="little").reshape(len(bits), *sides).view(bool)
     return cells if unit == 1 else cells.repeat(unit, axis=1).repeat(unit, axis=2)
+
+
+def _packed_cells(flat: list[tuple[Mask, Mask]], sides: tuple[int, int], unit: int, starts: np.ndarray, out: Any) -> np.ndarray:
+    """The bits of all block rows, and in `starts` [masks, rows + 1] where they begin."""
+    exact: dict[int, Mask] = {}
+    for (m, tiles), places in zip(flat, starts, strict=True):
+        _core._packed_mask(exact.setdefault(id(m), token_exact(m, unit)), tiles, *sides, places)
+    lengths = [int(places[-1]) for places in starts]
+    if sum(lengths) > np.iinfo(np.int32).max:
+        raise OverflowError(f"int32 places reach 2^31 - 1 bytes of bits, not {sum(lengths)}")
+    bits, at = list_buffer(out, "packed_mask", sum(lengths), np.uint8), 0
+    for (m, tiles), places, length in zip(flat, starts, lengths, strict=True):
+        _core._packed_mask(exact[id(m)], tiles, *sides, places, bits[at : at + length])
+        if at:
+            places += np.int32(at)
+        at += length
+    return bits
 
 
 def from_flashinfer_bsr(indptr: Any, indices: Any, cols: int) -> Any:

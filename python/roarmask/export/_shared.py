@@ -122,12 +122,12 @@ def buffer(out: Any, name: str, shape: tuple[int, ...], dtype: Any, zeros: Calla
     return array
 
 
-def list_buffer(out: Any, name: str, length: int) -> np.ndarray:
-    """The first `length` entries of the caller's int32 array, which may be longer."""
+def list_buffer(out: Any, name: str, length: int, dtype: Any = np.int32) -> np.ndarray:
+    """The first `length` entries of the caller's array, which may be longer."""
     given = given_array(out, name)
     if given is None:
-        return np.zeros(length, np.int32)
+        return np.zeros(length, dtype)
     array = np.asarray(given)
     if array.ndim != 1 or len(array) < length:
         raise ValueError(f"out[{name!r}] must have room for {length} entries, not {list(array.shape)}")
-    return buffer({name: array[:length]}, name, (length,), np.int32)
+    return buffer({name: array[:length]}, name, (length,), dtype)
