@@ -204,7 +204,9 @@ def exporters(name: str, _: str, least: float) -> dict[str, Any]:
 
 
 def calls(_: str, __: str, least: float) -> dict[str, Any]:
-    """What a call costs where the work is little."""
+    """What a call costs where the work is little; exporters write into reused buffers."""
+    from roarmask.export import fa4_block_sparse, flashinfer_bsr, flex_block_mask
+
     n = 62500
     a, b = Mask.parse("causal & (sink(64) | window(512))", n), Mask.parse("causal & window(128)", n)
     small = Mask.parse("window(8)", n)
@@ -216,7 +218,16 @@ def calls(_: str, __: str, least: float) -> dict[str, Any]:
 
         return meter.seconds(many, least) / 10000
 
-    return {"a & b": each(lambda: a & b), "mask[r], 8 columns": each(lambda: small[30000]), "mask[r], 576 columns": each(lambda: a[30000])}
+    tiny = Mask.parse("causal", 4)
+    bsr, fa4, flex = flashinfer_bsr(tiny, 16, unit=16), fa4_block_sparse(tiny, 16, unit=16), flex_block_mask(tiny, 16, unit=16)
+    return {
+        "a & b": each(lambda: a & b),
+        "mask[r], 8 columns": each(lambda: small[30000]),
+        "mask[r], 576 columns": each(lambda: a[30000]),
+        "flashinfer_bsr, 4 x 4": each(lambda: flashinfer_bsr(tiny, 16, unit=16, out=bsr)),
+        "fa4_block_sparse, 4 x 4": each(lambda: fa4_block_sparse(tiny, 16, unit=16, out=fa4)),
+        "flex_block_mask, 4 x 4": each(lambda: flex_block_mask(tiny, 16, unit=16, out=flex)),
+    }
 
 
 # ---------------------------------------------------------------- main

@@ -5,6 +5,8 @@
 #include "core/check.h"
 #include "core/row.h"
 
+#include <string.h>
+
 rmask_status rmask_export_bsr(const rmask *mask, int32_t row_begin, int32_t row_end, int32_t *indptr, int32_t *indices, size_t capacity,
                               rmask_error *error)
 {
@@ -27,6 +29,10 @@ rmask_status rmask_export_padded(const rmask *mask, int32_t row_begin, int32_t r
                                  rmask_error *error)
 {
     RMASK_TRY(rmask_check_readable(mask, row_begin, row_end, error));
+    if (rmask_count(mask) == 0) { /* the partial tiles of masks that have none */
+        memset(counts, 0, (size_t)(row_end - row_begin) * sizeof *counts);
+        return RMASK_OK;
+    }
     rmask_row_reader reader = rmask_read_rows(mask, row_begin);
     for (int32_t row = row_begin; row < row_end; row++, indices += row_stride) {
         const size_t count = rmask_read_row(&reader, indices, row_stride);
@@ -41,6 +47,7 @@ rmask_status rmask_export_max_row_count(const rmask *mask, int32_t row_begin, in
 {
     *count = 0;
     RMASK_TRY(rmask_check_readable(mask, row_begin, row_end, error));
+    if (rmask_count(mask) == 0) return RMASK_OK;
     rmask_row_reader reader = rmask_read_rows(mask, row_begin);
     for (int32_t row = row_begin; row < row_end; row++) {
         const size_t cells = rmask_read_row_count(&reader);

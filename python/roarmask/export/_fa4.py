@@ -29,7 +29,8 @@ def fa4_block_sparse(
     `BlockSparseTensorsTorch(**{name: torch.from_numpy(a) ... })` takes them by these names. Partial blocks need a mask_mod of the kernel.
     """
     masks = masks_per_head(mask, unit)
-    sides = tile_sides(block_size, unit)
+    block = block_pair(block_size)
+    sides = tile_sides(block, unit)
     tiles = map_distinct(lambda m: full_and_partial(m, sides), masks)
     batch, heads, rows = len(masks), len(masks[0]), tiles[0][0][0].rows
     made: dict[str, np.ndarray] = {}
@@ -37,7 +38,7 @@ def fa4_block_sparse(
         lists = [[t[which] for t in h] for h in tiles]
         given = given_array(out, f"{name}_block_idx")
         width = max((_core._max_row_count(m) for h in lists for m in h), default=0) if given is None else np.shape(given)[-1]
-        counts = made[f"{name}_block_cnt"] = buffer(out, f"{name}_block_cnt", (batch, heads, rows), np.int32)
-        indices = made[f"{name}_block_idx"] = buffer(out, f"{name}_block_idx", (batch, heads, rows, width), np.int32)
+        counts = made[f"{name}_block_cnt"] = buffer(out, f"{name}_block_cnt", (batch, heads, rows))
+        indices = made[f"{name}_block_idx"] = buffer(out, f"{name}_block_idx", (batch, heads, rows, width))
         write_padded(lists, counts, indices)
-    return BlockSparseTensors(**made, block_size=block_pair(block_size))
+    return BlockSparseTensors(**made, block_size=block)

@@ -10,6 +10,7 @@ import numpy as np
 from .. import _core
 from .._core import Mask
 from ._shared import (
+    INT32_MAX,
     MaskLike,
     block_pair,
     buffer,
@@ -52,52 +53,55 @@ def flashinfer_bsr(
     plan(packed_mask=...) of more than one block row set the wrapper's `_mask_indptr_buf` to `mask_indptr`.
     """
     masks = masks_per_head(mask, unit)
-    q, kv = block_pair(block_size)
-    sides = tile_sides(block_size, unit)
+    q, kv = block = block_pair(block_size)
+    sides = tile_sides(block, unit)
     tiles = map_distinct(lambda m: (m, m) if sides == (1, 1) else m.coarsen_any_all(*sides), masks)
     rows, cols = tiles[0][0][0].shape
-    total = sum(t[0].nnz for h in tiles for t in h)
-    if total > np.iinfo(np.int32).max:
+    flat = [(m, *t) for heads, h in zip(masks, tiles, strict=True) for m, t in zip(heads, h, strict=True)]
+    counts = [any_.nnz for _, any_, _ in flat]
+    total = sum(counts)
+    if total > INT32_MAX:
         raise OverflowError(f"int32 places reach 2^31 - 1 blocks, not {total}")
     shape = (rows + 1,) if isinstance(mask, Mask) else (len(masks), len(masks[0]), rows + 1)
-    indptr, indices = buffer(out, "indptr", shape, np.int32), list_buffer(out, "indices", total)
-    flat = [(m, t[0]) for heads, h in zip(masks, tiles, strict=True) for m, t in zip(heads, h, strict=True)]
+    indptr, indices = buffer(out, "indptr", shape), list_buffer(out, "indices", total)
     at = 0
-    for starts, (_, any_) in zip(indptr.reshape(-1, rows + 1), flat, strict=True):
-        _core._bsr(any_, starts, indices[at : at + any_.nnz])
+    for starts, (_, any_, _), count in zip(indptr.reshape(-1, rows + 1), flat, counts, strict=True):
+        _core._bsr(any_, starts, indices[at : at + count])
         if at:
             starts += np.int32(at)
-        at += any_.nnz
+        at += count
     made = Bsr(indptr, indices, rows * q, cols * kv, q, kv, None)
-    is_partial = any(full.nnz != any_.nnz for h in tiles for any_, full in h) or masks[0][0].rows % sides[0] or masks[0][0].cols % sides[1]
-    if not is_partial:
+    if sides == (1, 1):
+        return made
+    is_partial = any(full.nnz != count for (_, _, full), count in zip(flat, counts, strict=True))
+    if not (is_partial or masks[0][0].rows % sides[0] or masks[0][0].cols % sides[1]):
         return made
     if not packed:
         return made._replace(mask=_cells(flat, sides, unit, total))
-    mask_indptr = buffer(out, "mask_indptr", shape, np.int32)
-    return made._replace(packed_mask=_packed_cells(flat, (q, kv), unit, mask_indptr.reshape(-1, rows + 1), out), mask_indptr=mask_indptr)
+    mask_indptr = buffer(out, "mask_indptr", shape)
+    return made._replace(packed_mask=_packed_cells(flat, block, unit, mask_indptr.reshape(-1, rows + 1), out), mask_indptr=mask_indptr)
 
 
-def _cells(flat: list[tuple[Mask, Mask]], sides: tuple[int, int], unit: int, total: int) -> np.ndarray:
+def _cells(flat: list[tuple[Mask, Mask, Mask]], sides: tuple[int, int], unit: int, total: int) -> np.ndarray:
     """The cells of all blocks, bool [blocks, tokens, tokens]."""
     bits, at = np.zeros((total, bytes_of_tile(sides)), np.uint8), 0
-    for m, tiles in flat:
+    for m, tiles, _ in flat:
         write_tile_bits(m, tiles, sides, bits[at : at + tiles.nnz])
         at += tiles.nnz
     cells = np.unpackbits(bits, axis=1, count=sides[0] * sides[1], bitorder="little").reshape(len(bits), *sides).view(bool)
     return cells if unit == 1 else cells.repeat(unit, axis=1).repeat(unit, axis=2)
 
 
-def _packed_cells(flat: list[tuple[Mask, Mask]], sides: tuple[int, int], unit: int, starts: np.ndarray, out: Any) -> np.ndarray:
+def _packed_cells(flat: list[tuple[Mask, Mask, Mask]], sides: tuple[int, int], unit: int, starts: np.ndarray, out: Any) -> np.ndarray:
     """The bits of all block rows, and in `starts` [masks, rows + 1] where they begin."""
     exact: dict[int, Mask] = {}
-    for (m, tiles), places in zip(flat, starts, strict=True):
+    for (m, tiles, _), places in zip(flat, starts, strict=True):
         _core._packed_mask(exact.setdefault(id(m), token_exact(m, unit)), tiles, *sides, places)
     lengths = [int(places[-1]) for places in starts]
-    if sum(lengths) > np.iinfo(np.int32).max:
+    if sum(lengths) > INT32_MAX:
         raise OverflowError(f"int32 places reach 2^31 - 1 bytes of bits, not {sum(lengths)}")
     bits, at = list_buffer(out, "packed_mask", sum(lengths), np.uint8), 0
-    for (m, tiles), places, length in zip(flat, starts, lengths, strict=True):
+    for (m, tiles, _), places, length in zip(flat, starts, lengths, strict=True):
         _core._packed_mask(exact[id(m)], tiles, *sides, places, bits[at : at + length])
         if at:
             places += np.int32(at)

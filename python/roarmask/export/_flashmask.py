@@ -27,7 +27,7 @@ def flashmask(mask: MaskLike, *, causal: bool | None = None, num_bounds: int | N
         out = {"startend_row_indices": out}
     choices = [num_bounds] if num_bounds is not None else [1, 2] if causal else [2, 4]
     for bounds in choices:
-        array = buffer(out, "startend_row_indices", (len(masks), len(masks[0]), side, bounds), np.int32)
+        array = buffer(out, "startend_row_indices", (len(masks), len(masks[0]), side, bounds))
         try:
             for b, heads in enumerate(masks):
                 for h, m in enumerate(heads):

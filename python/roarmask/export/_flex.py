@@ -58,8 +58,8 @@ def flex_block_mask(
     from torch.nn.attention.flex_attention import BlockMask
 
     masks = masks_per_head(mask, unit)
-    q, kv = block_pair(block_size)
-    sides = tile_sides(block_size, unit)
+    block = block_pair(block_size)
+    sides = tile_sides(block, unit)
     tiles = map_distinct(lambda m: full_and_partial(m, sides), masks)
     batch, heads = len(masks), len(masks[0])
     rows, cols = tiles[0][0][0].shape
@@ -67,14 +67,14 @@ def flex_block_mask(
         raise ValueError(f"a mask of {masks[0][0].rows} x {masks[0][0].cols} has no tiles")
     arrays = {}
     for prefix, which in (("kv", 1), ("full_kv", 0)):
-        counts = arrays[f"{prefix}_num_blocks"] = buffer(out, f"{prefix}_num_blocks", (batch, heads, rows), np.int32)
-        indices = arrays[f"{prefix}_indices"] = buffer(out, f"{prefix}_indices", (batch, heads, rows, cols), np.int32, _sparse_zeros)
+        counts = arrays[f"{prefix}_num_blocks"] = buffer(out, f"{prefix}_num_blocks", (batch, heads, rows))
+        indices = arrays[f"{prefix}_indices"] = buffer(out, f"{prefix}_indices", (batch, heads, rows, cols), zeros=_sparse_zeros)
         write_padded([[t[which] for t in h] for h in tiles], counts, indices)
     is_exact = not any(t[1].nnz for h in tiles for t in h) and all(t[0].nnz == rows * cols for h in tiles for t in h)
     return BlockMask.from_kv_blocks(
         **{name: torch.from_numpy(array).to(device) for name, array in arrays.items()},
-        BLOCK_SIZE=(q, kv),
-        mask_mod=None if is_exact else _mask_mod(masks, tiles, (q, kv), unit, device),
+        BLOCK_SIZE=block,
+        mask_mod=None if is_exact else _mask_mod(masks, tiles, block, unit, device),
         seq_lengths=(masks[0][0].rows * unit, masks[0][0].cols * unit),
         compute_q_blocks=False,
     )

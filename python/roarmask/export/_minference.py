@@ -107,10 +107,10 @@ def minference_tiles(pattern: VerticalSlash, num_tokens: int, *, block_size: int
     rows = -(-num_tokens // block_size)
     shape = (*v.shape[:2], rows)
     made = VerticalSlashTiles(
-        buffer(out, "block_count", shape, np.int32),
-        buffer(out, "block_offset", (*shape, s.shape[2]), np.int32),
-        buffer(out, "column_count", shape, np.int32),
-        buffer(out, "column_index", (*shape, v.shape[2]), np.int32),
+        buffer(out, "block_count", shape),
+        buffer(out, "block_offset", (*shape, s.shape[2])),
+        buffer(out, "column_count", shape),
+        buffer(out, "column_index", (*shape, v.shape[2])),
     )
     for b in range(shape[0]):
         for h in range(shape[1]):

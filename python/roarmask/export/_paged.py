@@ -62,8 +62,8 @@ def vllm_block_table(
     arguments = _page_arguments(masks, rows, block_table, seq_lens, block_size)
     if isinstance(out, tuple):
         out = dict(zip(("block_table", "seq_lens"), out, strict=True))
-    table = buffer(out, "block_table", arguments[2].shape, np.int32)
-    lengths = buffer(out, "seq_lens", arguments[3].shape, np.int32)
+    table = buffer(out, "block_table", arguments[2].shape)
+    lengths = buffer(out, "seq_lens", arguments[3].shape)
     counts = np.empty_like(lengths)
     _core._pages(arguments[0], arguments[1], arguments[2], arguments[3], block_size, table, counts, lengths)
     return table, lengths
@@ -76,7 +76,7 @@ def flashinfer_paged(
     arguments = _page_arguments(masks, rows, block_table, seq_lens, page_size)
     table = np.empty(arguments[2].shape, np.int32)
     requests = len(table)
-    indptr, last = buffer(out, "indptr", (requests + 1,), np.int32), buffer(out, "last_page_len", (requests,), np.int32)
+    indptr, last = buffer(out, "indptr", (requests + 1,)), buffer(out, "last_page_len", (requests,))
     counts = np.empty(requests, np.int32)
     _core._pages(arguments[0], arguments[1], arguments[2], arguments[3], page_size, table, counts, last)
     last -= (counts - 1) * np.int32(page_size)

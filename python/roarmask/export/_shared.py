@@ -11,6 +11,8 @@ import numpy as np
 from .. import _core
 from .._core import Atlas, Mask
 
+INT32 = np.dtype(np.int32)
+INT32_MAX = 2**31 - 1
 MaskLike = Mask | Atlas | Sequence[Mask | None] | Sequence[Sequence[Mask | None]]
 
 
@@ -62,6 +64,8 @@ def masks_per_head(mask: MaskLike, unit: int = 1) -> list[list[Mask]]:
 
 def map_distinct(function: Callable[[Mask], Any], masks: list[list[Mask]]) -> list[list[Any]]:
     """function(mask) of each, called once for each distinct one."""
+    if len(masks) == 1 and len(masks[0]) == 1:
+        return [[function(masks[0][0])]]
     done: dict[int, Any] = {}
     return [[done[id(m)] if id(m) in done else done.setdefault(id(m), function(m)) for m in heads] for heads in masks]
 
@@ -77,9 +81,9 @@ def block_pair(size: int | tuple[int, int]) -> tuple[int, int]:
     return pair
 
 
-def tile_sides(block_size: int | tuple[int, int], unit: int) -> tuple[int, int]:
+def tile_sides(block: tuple[int, int], unit: int) -> tuple[int, int]:
     """How many of a mask's cells a tile has each way."""
-    q, kv = block_pair(block_size)
+    q, kv = block
     if unit < 1 or q % unit or kv % unit:
         raise ValueError(f"blocks of {q} x {kv} tokens are not made of cells of {unit} x {unit}: both must be multiples")
     return q // unit, kv // unit
@@ -110,19 +114,23 @@ def given_array(out: Any, name: str) -> Any:
     return out.get(name) if isinstance(out, dict) else getattr(out, name, None)
 
 
-def buffer(out: Any, name: str, shape: tuple[int, ...], dtype: Any, zeros: Callable[..., np.ndarray] = np.zeros) -> np.ndarray:
-    """The caller's array of that name, checked, or a new one."""
-    given = given_array(out, name)
-    if given is None:
-        return zeros(shape, dtype)
-    array = np.asarray(given)
-    if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous or not array.flags.writeable:
+def _checked(array: np.ndarray, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    flags = array.flags
+    if array.shape != shape or array.dtype != dtype or not flags.c_contiguous or not flags.writeable:
         wanted = f"a contiguous, writable {np.dtype(dtype)} array {list(shape)}"
         raise ValueError(f"out[{name!r}] must be {wanted}, not {array.dtype} {list(array.shape)}")
     return array
 
 
-def list_buffer(out: Any, name: str, length: int, dtype: Any = np.int32) -> np.ndarray:
+def buffer(
+    out: Any, name: str, shape: tuple[int, ...], dtype: Any = INT32, zeros: Callable[..., np.ndarray] = np.zeros
+) -> np.ndarray:
+    """The caller's array of that name, checked, or a new one."""
+    given = given_array(out, name)
+    return zeros(shape, dtype) if given is None else _checked(np.asarray(given), name, shape, dtype)
+
+
+def list_buffer(out: Any, name: str, length: int, dtype: Any = INT32) -> np.ndarray:
     """The first `length` entries of the caller's array, which may be longer."""
     given = given_array(out, name)
     if given is None:
@@ -130,4 +138,4 @@ def list_buffer(out: Any, name: str, length: int, dtype: Any = np.int32) -> np.n
     array = np.asarray(given)
     if array.ndim != 1 or len(array) < length:
         raise ValueError(f"out[{name!r}] must have room for {length} entries, not {list(array.shape)}")
-    return buffer({name: array[:length]}, name, (length,), dtype)
+    return _checked(array[:length], name, (length,), dtype)
