@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * roarmask attention: exact softmax attention on the CPU over the cells of a mask.
+ *
+ * For every query token i and head h of a sequence
+ *
+ *     score[j] = cap(scale * dot(query[i][h], key[j][g])) + slope[h] * (j - position(i))     for every visible key token j
+ *     out[i][h] = sum_j exp(score[j]) * value[j][g] / (exp(sink[h]) + sum_j exp(score[j]))
+ *
+ * where g = h / (heads / kv_heads) is the head's KV head. Key j is visible to query i when
+ *
+ *     j < num_keys,   and with `causal` also   j <= position(i),   and with a mask also the cell
+ *     (position(i) / block_queries, j / block_keys) is in the mask.
+ *
+ * Work and memory traffic are in proportion to the visible keys, and the matrix of scores never exists: tiles of it are made, softmaxed
+ * with a running maximum and sum (Milakov and Gimelshein 2018; FlashAttention, Dao et al. 2022), and used up. Intervals of a mask
+ * are worked as runs of keys, in the order of the mask's strips, without expanding them to indices.
+ *
+ *     rmask_attention_sequence sequence = {.num_queries = tokens, .num_keys = tokens, .masks = &mask, .num_masks = 1};
+ *     rmask_attention_args args = {
+ *         .query = {q, RMASK_FLOAT32, .token_stride = heads * 64, .head_stride = 64},     // [tokens, heads, 64]
+ *         .key = {k, RMASK_FLOAT32, .token_stride = kv_heads * 64, .head_stride = 64},    // [tokens, kv_heads, 64]
+ *         .value = {v, RMASK_FLOAT32, .token_stride = kv_heads * 64, .head_stride = 64},
+ *         .out = {o, RMASK_FLOAT32, .token_stride = heads * 64, .head_stride = 64},
+ *         .num_heads = heads, .num_kv_heads = kv_heads, .head_dim = 64,
+ *         .sequences = &sequence, .num_sequences = 1,
+ *         .block_queries = 16, .block_keys = 16, .causal = true,
+ *     };
+ *     if (rmask_attention(&args, &error) != RMASK_OK) ...
+ *
+ * Fields that are zero have the meaning that is said beside them. The rules of roarmask.h hold here too: nothing prints or aborts.
+ *
+ * Rows without a visible key give zeros, and minus infinity as their log-sum-exp. NaN and Inf go the way that they go in a softmax over the
+ * visible keys: a NaN in a query makes its row NaN, one in a visible key or value the rows that see it. What stands in a value that a
+ * row does not see may reach the row as 0 * Inf = NaN when the key lies in a tile with visible ones, as it does in dense attention
+ * with a mask added to the scores. Keys at or past num_keys are never read.
+ *
+ * The result is the same, bit for bit, for any number of threads. Arithmetic is float32, whatever the tensors hold.
+ */
+#ifndef ROARMASK_ATTENTION_H
+#define ROARMASK_ATTENTION_H
+
+#include "roarmask/roarmask.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum rmask_dtype {
+    RMASK_FLOAT32 = 0,
+    RMASK_BFLOAT16,
+    RMASK_FLOAT16
+} rmask_dtype;
+
+/* A tensor of batch x tokens x heads x head_dim. Strides are in elements. Element (b, t, h, d) is at
+ * data[b * batch_stride + t * token_stride + h * head_stride + d * dim_stride]. `dim_stride` 0 means 1. Query and output need a
+ * dim_stride of 1; keys and values a dim_stride of 1, or a token_stride of 1: pages that hold head_dim x tokens.
+ * Data is aligned for its type and stays the caller's. */
+typedef struct rmask_tensor {
+    void *data;
+    rmask_dtype dtype;
+    int64_t batch_stride;
+    int64_t token_stride;
+    int64_t head_stride;
+    int64_t dim_stride;
+} rmask_tensor;
+
+/* One sequence of a batch: its query tokens, and the keys they may look at, which begin at position 0.
+ *
+ * Contiguous keys (`pages` NULL): key j is token key_token + j of batch entry key_batch of the key and value tensors.
+ * Paged keys: key j is token j % page_tokens of batch entry pages[j / page_tokens]. So for a cache of shape (pages, kv_heads, page_tokens,
+ * head_dim) batch_stride is kv_heads * page_tokens * head_dim, and a cache that keeps all keys, then all values of a page and head
+ * differs in its strides only. */
+typedef struct rmask_attention_sequence {
+    int64_t query_batch;    /* batch entry of query, out and lse */
+    int64_t query_token;    /* the first query's token there */
+    int32_t num_queries;    /* 0 is allowed */
+    int32_t first_position; /* the first query's position among the keys; -1 for num_keys - num_queries: the last ones */
+    int32_t num_keys;       /* 0 is allowed: zeros come out */
+    int64_t key_batch;
+    int64_t key_token;
+    const int32_t *pages;   /* ceil(num_keys / page_tokens) entries, each in [0, num_pages); only those with visible keys are read */
+    const rmask *const *masks; /* num_masks masks: 1 for all heads, one a KV head, or one a head. A NULL among them is dense */
+    int32_t num_masks;      /* 0: dense */
+} rmask_attention_sequence;
+
+typedef enum rmask_attention_method {
+    RMASK_ATTENTION_FAST = 0,
+    RMASK_ATTENTION_REFERENCE /* plain loops in float64, one query and head after another: the oracle */
+} rmask_attention_method;
+
+/* What a call did, in pairs of a query token and a key token, counted once for each head. */
+typedef struct rmask_attention_work {
+    uint64_t visible_pairs; /* pairs whose score counts */
+    uint64_t tile_pairs;    /* pairs whose score was computed: whole tiles of 16 queries x 16 keys */
+    uint64_t key_tokens;    /* key tokens whose page or row was read, counted once for each group of queries that shared the reading */
+} rmask_attention_work;
+
+typedef struct rmask_attention_args {
+    rmask_tensor query; /* num_heads heads */
+    rmask_tensor key;   /* num_kv_heads heads */
+    rmask_tensor value; /* num_kv_heads heads; the dtype of key */
+    rmask_tensor out;   /* num_heads heads; may not overlap the inputs */
+    float *lse;         /* NULL, or the log (base e) of the denominator: entry (b, t, h) at b * lse_batch_stride + t * lse_token_stride + h *
+                         * lse_head_stride */
+    int64_t lse_batch_stride, lse_token_stride, lse_head_stride;
+
+    int32_t num_heads;    /* a multiple of num_kv_heads */
+    int32_t num_kv_heads;
+    int32_t head_dim;     /* 1 to 512; fastest for multiples of 16 */
+
+    const rmask_attention_sequence *sequences;
+    int32_t num_sequences;
+    int32_t page_tokens;  /* tokens a page; only with pages */
+    int32_t num_pages;    /* pages in the cache; only with pages */
+
+    int32_t block_queries; /* tokens a row of the masks; only with masks. 1 for token-exact ones */
+    int32_t block_keys;    /* tokens a column of the masks */
+    bool causal;
+
+    float scale;               /* 0 for 1 / sqrt(head_dim) */
+    float soft_cap;            /* 0 for none; otherwise cap(x) = soft_cap * tanh(x / soft_cap) */
+    const float *alibi_slopes; /* NULL, or one a head */
+    const float *sinks;        /* NULL, or one a head: a score that every row has once more, with a value of zeros */
+
+    int32_t num_threads; /* 0 for OpenMP's own choice (OMP_NUM_THREADS) */
+    rmask_attention_method method;
+    const rmask_allocator *allocator; /* NULL for malloc. Scratch: some 400 KB a thread at head_dim 128, and some bytes a tile of queries */
+    rmask_attention_work *work;       /* NULL, or what was done is written here */
+} rmask_attention_args;
+
+/* Computes `out` (and `lse`). Everything is checked before anything is written: RMASK_ERR_ARGUMENT for shapes, strides, dtypes and numbers that
+ * make no sense or are not finite, RMASK_ERR_RANGE for a mask whose grid does not cover the positions and keys and for a page number outside the
+ * cache, RMASK_ERR_NOMEM. RMASK_ERR_FORMAT for a damaged row of a mapped mask, which is found on the way: `out` is then unspecified. */
+RMASK_API rmask_status rmask_attention(const rmask_attention_args *args, rmask_error *error);
+
+/* Counts what rmask_attention would do, without tensors: data pointers may be NULL. Time in proportion to the masks' runs. */
+RMASK_API rmask_status rmask_attention_count(const rmask_attention_args *args, rmask_attention_work *work, rmask_error *error);
+
+/* Merges two partial results over disjoint keys: out_a and lse_a become those of both. Each is `num_rows` contiguous rows of head_dim float32
+ * and their log-sum-exp. At most one of the two may have been made with sinks. A side whose log-sum-exp is minus infinity counts for nothing. */
+RMASK_API void rmask_attention_merge(float *out_a, float *lse_a, const float *out_b, const float *lse_b, size_t num_rows, int32_t head_dim);
+
+/* The float32 operations a second that one core reaches in the library's own product of tiles that fit its cache, measured now, for some
+ * 20 ms: what attention's speed can be compared with. 0 when memory runs out. */
+RMASK_API double rmask_attention_peak_flops(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
