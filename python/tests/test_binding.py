@@ -6,11 +6,13 @@ import errno
 import gc
 import pickle
 import resource
+import subprocess
 import sys
 import threading
 import time
 import tracemalloc
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -356,6 +358,26 @@ def test_the_rest_leaks_nothing(tmp_path):
     tracemalloc.stop()
     assert grown_by < 100_000
     assert resident_by < 8 << 20
+
+
+@pytest.mark.parametrize(
+    ("leaked", "warned"), [("", False), ("ctypes.pythonapi.Py_IncRef(ctypes.py_object(other))", True)], ids=["nothing", "a mask"]
+)
+def test_nothing_is_left_when_the_interpreter_ends(tmp_path, leaked, warned):
+    """Every object, type and function of the binding is let go; and the warning is there where one is not."""
+    program = f"""
+import ctypes, pathlib, roarmask._core, roarmask.export as export, test_binding as tests
+roarmask._core._warn_of_leaks(True)
+other = tests.Mask.parse("causal & window(9) | random(0.1)", 100)
+for _ in tests.hot_paths(other, 1000): pass
+tests.test_the_rest_leaks_nothing(pathlib.Path({str(tmp_path)!r}))
+kept = [export.flashinfer_bsr(other, 8, packed=True), export.fa4_block_sparse([other, None], 8), export.magi_slices(other)]
+kept += [export.fits(other, "flashmask"), export.fits(other, "vertical_slash"), export.dense_bool(other), tests.Builder(3).freeze()]
+{leaked}
+"""
+    run = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert ("nanobind: leaked" in run.stderr) == warned, run.stderr
 
 
 def test_huge_grids_cost_no_width():
