@@ -265,9 +265,11 @@ def cards(report: dict[str, Any]) -> str:
                 more = f"{NAMES[nearest]}, takes {times(others[nearest] / own)} as much"
                 made.append((amount(own), f"for the mask “{name}”; the next smallest, {more}"))
                 break
-    slowest = min((r["ratio"] for p in report["exporters"].values() for r in p.values() if isinstance(r, dict)), default=None)
-    if slowest:
-        made.append((f"{100 * slowest:.0f}%", "of memcpy’s speed: the slowest exporter below"))
+    exports = {name: [r for r in p.values() if isinstance(r, dict)] for name, p in report["exporters"].items()}
+    largest = max(exports, key=lambda name: max((r["bytes"] for r in exports[name]), default=0), default=None)
+    if largest and exports[largest]:
+        slowest = min(r["ratio"] for r in exports[largest])
+        made.append((f"{100 * slowest:.0f}%", f"of memcpy’s speed: the slower exporter of the mask “{largest}”"))
     return '<div class="cards">' + "".join(f'<div class="card"><b>{a}</b><span>{b}</span></div>' for a, b in made) + "</div>"
 
 
