@@ -27,7 +27,7 @@ setup: ## install missing system packages and fetch CRoaring (every target does 
 build: ## build the library and the command, to build/roarmask
 	@scripts/setup.sh build
 	@$(call configure,$(PRESET))
-	@cmake --build --preset $(PRESET) --parallel $(JOBS) --target roarmask roarmask-static roarmask-cli
+	@cmake --build --preset $(PRESET) --parallel $(JOBS) --target roarmask roarmask-static roarmask-attention roarmask-attention-static roarmask-cli
 
 bench: build ## the benchmark: the published configuration, then 1M tokens, under two minutes
 	build/roarmask bench --preset seed,1m-structured,1m

@@ -40,6 +40,7 @@ have_package() {
         libjansson-dev) pkg-config --exists jansson ;;
         libzip-dev) pkg-config --exists libzip ;;
         libcairo2-dev) pkg-config --exists cairo ;;
+        libxsmm-dev) pkg-config --exists libxsmm ;;
         python3-numpy) python_with numpy ;;
         python3-scipy) python_with scipy.sparse ;;
         python3-pip) python3 -m pip --version ;;
@@ -141,6 +142,10 @@ fetch_arm_libraries() {
 
 build_packages=(build-essential cmake ninja-build pkg-config libjansson-dev libzip-dev libcairo2-dev libcmocka-dev)
 have_croaring || build_packages+=(python3-pip ca-certificates)
+# Attention is faster with libxsmm and works without: it is for this processor only, and not worth stopping for where it cannot be had.
+if [[ $(uname -m) == x86_64 && $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    build_packages+=(libxsmm-dev)
+fi
 case $purpose in
     build)
         need_packages "${build_packages[@]}"

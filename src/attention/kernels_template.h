@@ -275,16 +275,21 @@ static inline vf sums(vf v[WIDTH])
 #define HIGH(i, d) ((i) & (d) ? (i) + WIDTH : (i) + (d))
 #define FOUR(f, i, d) f(i, d), f(i + 1, d), f(i + 2, d), f(i + 3, d)
 #if WIDTH == 16
-#define LIST(f, d) {FOUR(f, 0, d), FOUR(f, 4, d), FOUR(f, 8, d), FOUR(f, 12, d)}
+#define LIST(f, d) FOUR(f, 0, d), FOUR(f, 4, d), FOUR(f, 8, d), FOUR(f, 12, d)
 #elif WIDTH == 8
-#define LIST(f, d) {FOUR(f, 0, d), FOUR(f, 4, d)}
+#define LIST(f, d) FOUR(f, 0, d), FOUR(f, 4, d)
 #else
-#define LIST(f, d) {FOUR(f, 0, d)}
+#define LIST(f, d) FOUR(f, 0, d)
 #endif
-#define HALVE(d)                                                                             \
-    for (int i = 0; i < WIDTH / (2 * (d)); i++)                                              \
-        v[i] = __builtin_shuffle(v[2 * i], v[2 * i + 1], (vi)LIST(LOW, d)) +                 \
-               __builtin_shuffle(v[2 * i], v[2 * i + 1], (vi)LIST(HIGH, d))
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
+#endif
+#define HALVE(d)                                               \
+    for (int i = 0; i < WIDTH / (2 * (d)); i++)                \
+        v[i] = SHUFFLE(v[2 * i], v[2 * i + 1], LIST(LOW, d)) + \
+               SHUFFLE(v[2 * i], v[2 * i + 1], LIST(HIGH, d))
     HALVE(1);
     HALVE(2);
 #if WIDTH >= 8

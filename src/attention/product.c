@@ -38,18 +38,10 @@ static libxsmm_smmfunction generate(void **code, int lanes, int n, int k, ptrdif
     memcpy(&function, code, sizeof function);
     return function;
 }
-#endif
 
 /* Generated code is for the machine: a slower tier that was asked for gets the tier's own. */
-static bool use_generated(const rmask_attention_kernels *kernels)
-{
-#ifdef ROARMASK_HAVE_LIBXSMM
-    return kernels != &rmask_attention_plain;
-#else
-    (void)kernels;
-    return false;
+static bool use_generated(const rmask_attention_kernels *kernels) { return kernels != &rmask_attention_plain; }
 #endif
-}
 
 void rmask_attention_scores(const rmask_attention_kernels *kernels, attention_product *product, const float *query, const float *keys,
                             ptrdiff_t stride, bool columns, float *scores, int lanes, int head_dim, int num_keys)

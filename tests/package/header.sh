@@ -9,6 +9,9 @@ for header in */*.h; do
     cc -std=c11 "${warnings[@]}" -I. -fsyntax-only -x c - <<<"#include <$header>"
     c++ -std=c++11 "${warnings[@]}" -I. -fsyntax-only -x c++ - <<<"#include <$header>"
 done
-assembly=$(c++ -I. -S -o - -x c++ - <<<'#include <roarmask/roarmask.h>
-const char *version() { return rmask_version(); }')
-grep -qw rmask_version <<<"$assembly" || { echo "rmask_version has no C linkage in C++" >&2; exit 1; }
+assembly=$(c++ -I. -S -o - -x c++ - <<<'#include <roarmask/attention.h>
+const char *version() { return rmask_version(); }
+double peak() { return rmask_attention_peak_flops(); }')
+for name in rmask_version rmask_attention_peak_flops; do
+    grep -qw $name <<<"$assembly" || { echo "$name has no C linkage in C++" >&2; exit 1; }
+done

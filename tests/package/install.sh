@@ -28,14 +28,29 @@ expect "pkg-config" "$(pkg-config --modversion roarmask)"
 cc -std=c11 "$here/consumer.c" -o "$work/by-pkg-config" $(pkg-config --cflags --libs roarmask)
 expect "linked by pkg-config" "$(LD_LIBRARY_PATH=$libdir "$work/by-pkg-config")"
 
+# shellcheck disable=SC2046
+cc -std=c11 "$here/attention.c" -o "$work/attention" $(pkg-config --cflags --libs roarmask-attention)
+expect "attention linked by pkg-config" "$(LD_LIBRARY_PATH=$libdir "$work/attention")"
+# Its two static libraries, with what they need by name.
+private=$(pkg-config --static --libs-only-l roarmask-attention | sed 's/-lroarmask[-a-z]*//g')
+# shellcheck disable=SC2046,SC2086
+cc -std=c11 "$here/attention.c" -o "$work/attention-static" $(pkg-config --cflags roarmask-attention) \
+    "$libdir"/libroarmask-attention.a "$libdir"/libroarmask.a $private
+expect "attention linked by pkg-config, static" "$("$work/attention-static")"
+
 cmake -S "$here" -B "$work/consumer" -DCMAKE_PREFIX_PATH="$prefix" -DEXPECTED_VERSION="$version" --log-level=NOTICE >/dev/null
 cmake --build "$work/consumer" >/dev/null
 expect "linked by find_package, shared" "$("$work/consumer/by-shared")"
 expect "linked by find_package, static" "$("$work/consumer/by-static")"
+expect "attention by find_package, shared" "$("$work/consumer/attention-by-shared")"
+expect "attention by find_package, static" "$("$work/consumer/attention-by-static")"
 expect "the command" "$("$prefix/bin/roarmask" --version | grep -oE '[0-9]+(\.[0-9]+)+')"
 
-# The shared library shows the public functions only and needs nothing but libc.
-strange=$(nm -D --defined-only "$libdir/libroarmask.so" | awk '$3 !~ /^rmask_/ { print $3 }')
+# The shared libraries show their public functions only; that of the masks needs nothing but libc.
+strange=$(nm -D --defined-only "$libdir/libroarmask.so" | awk '$3 !~ /^rmask_/ || $3 ~ /^rmask_attention/ { print $3 }')
 [[ -z $strange ]] || { echo "libroarmask.so exports what is not public: $strange" >&2; exit 1; }
+shown=$(nm -D --defined-only "$libdir/libroarmask-attention.so" | awk '$3 !~ /^\.gomp_/ { print $3 }' | sort | xargs) # .gomp_: named locks of OpenMP
+public=$(sed -n 's/^RMASK_API .* \**\(rmask_attention[a-z_]*\)(.*/\1/p' "$prefix/include/roarmask/attention.h" | sort | xargs)
+[[ $shown == "$public" ]] || { echo "libroarmask-attention.so exports '$shown', its header has '$public'" >&2; exit 1; }
 strange=$(readelf -d "$libdir/libroarmask.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE '^(libc\.|ld-linux)' || true)
 [[ -z $strange ]] || { echo "libroarmask.so needs $strange" >&2; exit 1; }
