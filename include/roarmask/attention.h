@@ -89,11 +89,15 @@ typedef enum rmask_attention_method {
     RMASK_ATTENTION_REFERENCE /* plain loops in float64, one query and head after another: the oracle */
 } rmask_attention_method;
 
-/* What a call did, in pairs of a query token and a key token, counted once for each head. */
+/* What a call did. Pairs are of a query token and a key token, counted once for each head. The kernel's tile is RMASK_ATTENTION_TILE_QUERIES queries by
+ * RMASK_ATTENTION_TILE_KEYS keys, at multiples of these; where the keys of a tile's queries overlap little, groups of 16 queries are
+ * worked by themselves, and then fewer pairs are computed than the tiles hold. */
+enum { RMASK_ATTENTION_TILE_QUERIES = 64, RMASK_ATTENTION_TILE_KEYS = 16 };
 typedef struct rmask_attention_work {
-    uint64_t visible_pairs; /* pairs whose score counts */
-    uint64_t tile_pairs;    /* pairs whose score was computed: whole tiles of 16 queries x 16 keys */
-    uint64_t key_tokens;    /* key tokens whose page or row was read, counted once for each group of queries that shared the reading */
+    uint64_t visible_pairs;  /* pairs whose score counts */
+    uint64_t computed_pairs; /* pairs whose score was computed */
+    uint64_t tiles;          /* tiles with a visible pair */
+    uint64_t key_tokens;     /* key tokens that were read, counted once for each group of queries that shared the reading */
 } rmask_attention_work;
 
 typedef struct rmask_attention_args {

@@ -134,7 +134,8 @@ static void fail_once(first_failure *failure, rmask_status status, const rmask_e
 static void add_work(rmask_attention_work *total, const rmask_attention_work *part)
 {
     total->visible_pairs += part->visible_pairs;
-    total->tile_pairs += part->tile_pairs;
+    total->computed_pairs += part->computed_pairs;
+    total->tiles += part->tiles;
     total->key_tokens += part->key_tokens;
 }
 

@@ -10,7 +10,7 @@
 #include "roarmask/attention.h"
 
 /* Lanes come in multiples of this, up to MAX_LANES. */
-enum { LANE_UNIT = 16, MAX_LANES = 64 };
+enum { LANE_UNIT = RMASK_ATTENTION_TILE_KEYS, MAX_LANES = 64 };
 
 typedef struct rmask_attention_kernels {
     const char *name;
@@ -21,6 +21,11 @@ typedef struct rmask_attention_kernels {
     /* Between float32 and what tensors hold, rounding to nearest even. */
     void (*widen)(float *to, const void *from, rmask_dtype dtype, size_t count);
     void (*narrow)(void *to, const float *from, rmask_dtype dtype, size_t count);
+
+    /* Rows become lanes: to[d][lane] = rows[lane][d] * scale, zeros from num_rows on; and lanes rows: rows[lane][d] = from[d][lane] * factor[lane].
+     * Lanes [0, lanes), of which the first num_rows have rows. */
+    void (*rows_to_lanes)(float *to, int lanes, const void *const *rows, int num_rows, rmask_dtype dtype, int head_dim, float scale);
+    void (*lanes_to_rows)(void *const *rows, int num_rows, rmask_dtype dtype, const float *from, int lanes, int head_dim, const float *factor);
 
     /* scores = cap * tanh(scores), over `count` of them. */
     void (*cap)(float *scores, size_t count, float cap);

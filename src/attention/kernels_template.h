@@ -113,18 +113,119 @@ static void widen(float *to, const void *from, rmask_dtype dtype, size_t count)
     }
 }
 
-static void narrow(void *to, const float *from, rmask_dtype dtype, size_t count)
+/* ---------------------------------------------------------------- shuffles */
+
+/* In groups of 2 d lanes: the lower halves of both groups, and the upper halves. */
+#define LOW(i, d) ((i) & (d) ? (i) - (d) + WIDTH : (i))
+#define HIGH(i, d) ((i) & (d) ? (i) + WIDTH : (i) + (d))
+#define FOUR(f, i, d) f(i, d), f(i + 1, d), f(i + 2, d), f(i + 3, d)
+#if WIDTH == 16
+#define LIST(f, d) FOUR(f, 0, d), FOUR(f, 4, d), FOUR(f, 8, d), FOUR(f, 12, d)
+#elif WIDTH == 8
+#define LIST(f, d) FOUR(f, 0, d), FOUR(f, 4, d)
+#else
+#define LIST(f, d) FOUR(f, 0, d)
+#endif
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
+#endif
+#define LOWER(a, b, d) SHUFFLE(a, b, LIST(LOW, d))
+#define UPPER(a, b, d) SHUFFLE(a, b, LIST(HIGH, d))
+
+/* Lane j of v[i] changes places with lane i of v[j]. */
+static inline void transpose(vf v[WIDTH])
+{
+#define SWAP(d)                                  \
+    for (int i = 0; i < WIDTH; i++)              \
+        if (!(i & (d))) {                        \
+            vf low = LOWER(v[i], v[i + (d)], d); \
+            v[i + (d)] = UPPER(v[i], v[i + (d)], d); \
+            v[i] = low;                          \
+        }
+    SWAP(1)
+    SWAP(2)
+#if WIDTH >= 8
+    SWAP(4)
+#endif
+#if WIDTH >= 16
+    SWAP(8)
+#endif
+}
+
+static inline __attribute__((always_inline)) void rows_to_lanes_as(float *to, int lanes, const void *const *rows, int num_rows, rmask_dtype dtype,
+                                                                   int head_dim, float scale)
+{
+    for (int lane = 0; lane < lanes; lane += WIDTH)
+        for (int d = 0; d < head_dim; d += WIDTH) {
+            const int n = head_dim - d < WIDTH ? head_dim - d : WIDTH;
+            vf v[WIDTH];
+#pragma GCC unroll 16
+            for (int i = 0; i < WIDTH; i++) {
+                if (lane + i >= num_rows) v[i] = (vf){0};
+                else v[i] = (n == WIDTH ? load_as(rows[lane + i], dtype, (size_t)d) : load_some_as(rows[lane + i], dtype, (size_t)d, (size_t)n)) * scale;
+            }
+            transpose(v);
+#pragma GCC unroll 16
+            for (int i = 0; i < WIDTH; i++)
+                if (i < n) store(to + (ptrdiff_t)(d + i) * lanes + lane, v[i]);
+        }
+}
+
+static void rows_to_lanes(float *to, int lanes, const void *const *rows, int num_rows, rmask_dtype dtype, int head_dim, float scale)
+{
+    switch (dtype) {
+    case RMASK_FLOAT32: rows_to_lanes_as(to, lanes, rows, num_rows, RMASK_FLOAT32, head_dim, scale); break;
+    case RMASK_BFLOAT16: rows_to_lanes_as(to, lanes, rows, num_rows, RMASK_BFLOAT16, head_dim, scale); break;
+    case RMASK_FLOAT16: rows_to_lanes_as(to, lanes, rows, num_rows, RMASK_FLOAT16, head_dim, scale); break;
+    }
+}
+
+static inline void store_as(void *to, rmask_dtype dtype, size_t at, vf v, size_t count)
 {
     if (dtype == RMASK_FLOAT32) {
-        memcpy(to, from, count * sizeof *from);
-        return;
+        memcpy((float *)to + at, &v, count * sizeof(float));
+    } else {
+        vh h = dtype == RMASK_BFLOAT16 ? narrow_bfloat16(v) : narrow_float16(v);
+        memcpy((uint16_t *)to + at, &h, count * sizeof(uint16_t));
     }
-    uint16_t *out = to;
+}
+
+static void narrow(void *to, const float *from, rmask_dtype dtype, size_t count)
+{
     for (size_t i = 0; i < count; i += WIDTH) {
         size_t n = count - i < WIDTH ? count - i : WIDTH;
-        vf v = n == WIDTH ? load(from + i) : load_some_as(from, RMASK_FLOAT32, i, n);
-        vh h = dtype == RMASK_BFLOAT16 ? narrow_bfloat16(v) : narrow_float16(v);
-        memcpy(out + i, &h, n * sizeof *out);
+        store_as(to, dtype, i, n == WIDTH ? load(from + i) : load_some_as(from, RMASK_FLOAT32, i, n), n);
+    }
+}
+
+static inline __attribute__((always_inline)) void lanes_to_rows_as(void *const *rows, int num_rows, rmask_dtype dtype, const float *from, int lanes,
+                                                                   int head_dim, const float *factor)
+{
+    for (int lane = 0; lane < num_rows; lane += WIDTH)
+        for (int d = 0; d < head_dim; d += WIDTH) {
+            const int n = head_dim - d < WIDTH ? head_dim - d : WIDTH;
+            const vf by = load(factor + lane);
+            vf v[WIDTH];
+#pragma GCC unroll 16
+            for (int i = 0; i < WIDTH; i++) v[i] = i < n ? load(from + (ptrdiff_t)(d + i) * lanes + lane) * by : (vf){0};
+            transpose(v);
+#pragma GCC unroll 16
+            for (int i = 0; i < WIDTH; i++)
+                if (lane + i < num_rows) {
+                    if (n == WIDTH) store_as(rows[lane + i], dtype, (size_t)d, v[i], WIDTH);
+                    else store_as(rows[lane + i], dtype, (size_t)d, v[i], (size_t)n);
+                }
+        }
+}
+
+static void lanes_to_rows(void *const *rows, int num_rows, rmask_dtype dtype, const float *from, int lanes, int head_dim, const float *factor)
+{
+    switch (dtype) {
+    case RMASK_FLOAT32: lanes_to_rows_as(rows, num_rows, RMASK_FLOAT32, from, lanes, head_dim, factor); break;
+    case RMASK_BFLOAT16: lanes_to_rows_as(rows, num_rows, RMASK_BFLOAT16, from, lanes, head_dim, factor); break;
+    case RMASK_FLOAT16: lanes_to_rows_as(rows, num_rows, RMASK_FLOAT16, from, lanes, head_dim, factor); break;
     }
 }
 
@@ -198,31 +299,64 @@ static inline vf finite_or_zero(vf max) { return choose(max == -INFINITY, (vf){0
 
 static inline vf larger(vf a, vf b) { return choose(a > b, a, b); }
 
-static bool softmax_lanes(float *scores, int keys, int lanes, float *max, float *sum, float *factor)
+/* `vectors` vectors of lanes and `rows` keys at a time, four in all: whole cache lines in their order in memory, and independent work for the
+ * pipeline. */
+static inline __attribute__((always_inline)) vi softmax_vectors(float *scores, int keys, int lanes, float *max, float *sum, float *factor,
+                                                                const int vectors, const int rows)
 {
-    vi changed = {0};
-    for (int lane = 0; lane < lanes; lane += WIDTH) {
-        vf old = load(max + lane), top[4] = {old, old, old, old};
-        float *column = scores + lane;
-        int key = 0;
-        for (; key + 4 <= keys; key += 4)
-            for (int i = 0; i < 4; i++) top[i] = larger(load(column + (ptrdiff_t)(key + i) * lanes), top[i]);
-        for (; key < keys; key++) top[0] = larger(load(column + (ptrdiff_t)key * lanes), top[0]);
-        vf new = larger(larger(top[0], top[1]), larger(top[2], top[3]));
-        vf base = finite_or_zero(new);
-        vf back = exp2_of(old - base);
-        vf total = (vf){0};
-        for (key = 0; key < keys; key++) {
-            float *at = column + (ptrdiff_t)key * lanes;
-            vf weight = exp2_of(load(at) - base);
-            store(at, weight);
-            total += weight;
+    vf top[4][4], base[4], total[4][4];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++) {
+            top[r][v] = load(max + v * WIDTH);
+            total[r][v] = (vf){0};
         }
-        store(max + lane, new);
-        store(sum + lane, load(sum + lane) * back + total);
+    int key = 0;
+    for (; key + rows <= keys; key += rows)
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < vectors; v++) top[r][v] = larger(load(scores + (ptrdiff_t)(key + r) * lanes + v * WIDTH), top[r][v]);
+    for (; key < keys; key++)
+        for (int v = 0; v < vectors; v++) top[0][v] = larger(load(scores + (ptrdiff_t)key * lanes + v * WIDTH), top[0][v]);
+    for (int v = 0; v < vectors; v++) {
+        for (int r = 1; r < rows; r++) top[0][v] = larger(top[r][v], top[0][v]);
+        base[v] = finite_or_zero(top[0][v]);
+    }
+    for (key = 0; key + rows <= keys; key += rows)
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < vectors; v++) {
+                float *at = scores + (ptrdiff_t)(key + r) * lanes + v * WIDTH;
+                vf weight = exp2_of(load(at) - base[v]);
+                store(at, weight);
+                total[r][v] += weight;
+            }
+    for (; key < keys; key++)
+        for (int v = 0; v < vectors; v++) {
+            float *at = scores + (ptrdiff_t)key * lanes + v * WIDTH;
+            vf weight = exp2_of(load(at) - base[v]);
+            store(at, weight);
+            total[0][v] += weight;
+        }
+    vi changed = {0};
+    for (int v = 0; v < vectors; v++) {
+        const int lane = v * WIDTH;
+        for (int r = 1; r < rows; r++) total[0][v] += total[r][v];
+        vf back = exp2_of(load(max + lane) - base[v]);
+        store(max + lane, top[0][v]);
+        store(sum + lane, load(sum + lane) * back + total[0][v]);
         store(factor + lane, back);
         changed |= back != 1.0f;
     }
+    return changed;
+}
+
+static bool softmax_lanes(float *scores, int keys, int lanes, float *max, float *sum, float *factor)
+{
+    vi changed = {0};
+    int lane = 0;
+    for (; lane + 4 * WIDTH <= lanes; lane += 4 * WIDTH)
+        changed |= softmax_vectors(scores + lane, keys, lanes, max + lane, sum + lane, factor + lane, 4, 1);
+    for (; lane + 2 * WIDTH <= lanes; lane += 2 * WIDTH)
+        changed |= softmax_vectors(scores + lane, keys, lanes, max + lane, sum + lane, factor + lane, 2, 2);
+    for (; lane < lanes; lane += WIDTH) changed |= softmax_vectors(scores + lane, keys, lanes, max + lane, sum + lane, factor + lane, 1, 4);
     int32_t any = 0;
     for (int i = 0; i < WIDTH; i++) any |= changed[i];
     return any != 0;
@@ -271,25 +405,8 @@ static bool softmax_row(float *scores, int keys, float *max, float *sum, float *
 /* Lane i of the result is the sum of the lanes of v[i]: WIDTH sums in 2 (WIDTH - 1) shuffles. */
 static inline vf sums(vf v[WIDTH])
 {
-#define LOW(i, d) ((i) & (d) ? (i) - (d) + WIDTH : (i))
-#define HIGH(i, d) ((i) & (d) ? (i) + WIDTH : (i) + (d))
-#define FOUR(f, i, d) f(i, d), f(i + 1, d), f(i + 2, d), f(i + 3, d)
-#if WIDTH == 16
-#define LIST(f, d) FOUR(f, 0, d), FOUR(f, 4, d), FOUR(f, 8, d), FOUR(f, 12, d)
-#elif WIDTH == 8
-#define LIST(f, d) FOUR(f, 0, d), FOUR(f, 4, d)
-#else
-#define LIST(f, d) FOUR(f, 0, d)
-#endif
-#if defined(__clang__)
-#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
-#endif
-#define HALVE(d)                                               \
-    for (int i = 0; i < WIDTH / (2 * (d)); i++)                \
-        v[i] = SHUFFLE(v[2 * i], v[2 * i + 1], LIST(LOW, d)) + \
-               SHUFFLE(v[2 * i], v[2 * i + 1], LIST(HIGH, d))
+#define HALVE(d) \
+    for (int i = 0; i < WIDTH / (2 * (d)); i++) v[i] = LOWER(v[2 * i], v[2 * i + 1], d) + UPPER(v[2 * i], v[2 * i + 1], d)
     HALVE(1);
     HALVE(2);
 #if WIDTH >= 8
@@ -389,5 +506,5 @@ static void add_values(float *out, int head_dim, const float *weights, const voi
 }
 
 const rmask_attention_kernels JOIN(rmask_attention_, TIER) = {
-    QUOTE(TIER), product, widen, narrow, cap, slope_lanes, softmax_lanes, softmax_row, scale_lanes, dot_keys, add_values,
+    QUOTE(TIER), product, widen, narrow, rows_to_lanes, lanes_to_rows, cap, slope_lanes, softmax_lanes, softmax_row, scale_lanes, dot_keys, add_values,
 };

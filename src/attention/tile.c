@@ -46,13 +46,6 @@ static int heads_a_panel(int num_queries, int num_heads)
     return heads < num_heads ? heads : num_heads;
 }
 
-static int panel_lanes(const rows_of_tile *tile, int panel)
-{
-    int heads = tile->item->num_heads - panel * tile->heads_a_panel;
-    if (heads > tile->heads_a_panel) heads = tile->heads_a_panel;
-    return (heads * tile->num_queries + LANE_UNIT - 1) / LANE_UNIT * LANE_UNIT;
-}
-
 bool tile_scratch_create(const attention_job *job, int max_group, tile_scratch *scratch)
 {
     memset(scratch, 0, sizeof *scratch);
@@ -91,96 +84,128 @@ void tile_scratch_destroy(const attention_job *job, tile_scratch *scratch)
 
 /* ---------------------------------------------------------------- queries in, results out */
 
-static void read_query(const attention_job *job, const rows_of_tile *tile, int head, int query, float *line)
+/* Lanes of a panel are its heads' queries, head after head. */
+static int panel_head(const rows_of_tile *tile, int panel, int lane) { return panel * tile->heads_a_panel + lane / tile->num_queries; }
+
+/* How many of a panel's lanes are rows. */
+static int panel_rows(const rows_of_tile *tile, int panel)
 {
-    const rmask_attention_sequence *sequence = tile->sequence;
-    const char *from = tensor_at(&job->args->query, sequence->query_batch, sequence->query_token + tile->first_query + query,
-                                 tile->item->first_head + head);
-    job->kernels->widen(line, from, job->args->query.dtype, (size_t)job->args->head_dim);
-    for (int d = 0; d < job->args->head_dim; d++) line[d] *= job->query_scale;
+    int heads = tile->item->num_heads - panel * tile->heads_a_panel;
+    return (heads < tile->heads_a_panel ? heads : tile->heads_a_panel) * tile->num_queries;
 }
 
-static void write_result(const attention_job *job, const tile_item *item, int64_t query, int head, float *line, float max, float sum)
+static int panel_lanes(const rows_of_tile *tile, int panel) { return (panel_rows(tile, panel) + LANE_UNIT - 1) / LANE_UNIT * LANE_UNIT; }
+
+/* Where a row lies in query or out. */
+static void *row_at(const rows_of_tile *tile, const rmask_tensor *tensor, int head, int query)
 {
-    const rmask_attention_args *args = job->args;
-    const rmask_attention_sequence *sequence = &args->sequences[item->sequence];
-    const float inverse = sum == 0 ? 0 : 1 / sum;
-    for (int d = 0; d < args->head_dim; d++) line[d] *= inverse;
-    job->kernels->narrow(tensor_at(&args->out, sequence->query_batch, sequence->query_token + query, head), line, args->out.dtype,
-                         (size_t)args->head_dim);
-    if (args->lse) *lse_at(args, sequence->query_batch, sequence->query_token + query, head) = (max + log2f(sum)) * LN_2;
+    return tensor_at(tensor, tile->sequence->query_batch, tile->sequence->query_token + tile->first_query + query, tile->item->first_head + head);
 }
 
 /* A sink is a key that was seen before the first one. */
-static void begin_row(const attention_job *job, const rows_of_tile *tile, int head, float *max, float *sum)
+static void begin_rows(const attention_job *job, const rows_of_tile *tile, tile_scratch *scratch, int head, int first_row)
 {
     const bool sink = job->args->sinks && tile->item->split == 0;
-    *max = sink ? job->args->sinks[tile->item->first_head + head] * LOG2_E : -INFINITY;
-    *sum = sink && *max > -INFINITY ? 1.0f : 0.0f;
-}
-
-/* Where a row's query, results, maximum and sum are, and how far apart its dims. */
-typedef struct row_place {
-    size_t values;
-    size_t dim_stride;
-    size_t number;
-} row_place;
-
-static row_place place_of(const attention_job *job, const rows_of_tile *tile, int head, int query)
-{
-    const size_t dim = (size_t)job->args->head_dim;
-    if (!tile->wide) {
-        size_t row = (size_t)(head * tile->num_queries + query);
-        return (row_place){row * dim, 1, row};
+    const float max = sink ? job->args->sinks[tile->item->first_head + head] * LOG2_E : -INFINITY;
+    for (int row = first_row; row < first_row + tile->num_queries; row++) {
+        scratch->max[row] = max;
+        scratch->sum[row] = max > -INFINITY ? 1.0f : 0.0f;
     }
-    int panel = head / tile->heads_a_panel, lane = head % tile->heads_a_panel * tile->num_queries + query;
-    return (row_place){(size_t)panel * MAX_LANES * dim + (size_t)lane, (size_t)panel_lanes(tile, panel), (size_t)(panel * MAX_LANES + lane)};
 }
 
 static void begin_tile(const attention_job *job, const rows_of_tile *tile, tile_scratch *scratch)
 {
-    const size_t dim = (size_t)job->args->head_dim;
+    const rmask_tensor *query = &job->args->query;
+    const int dim = job->args->head_dim;
     for (int panel = 0; tile->wide && panel < tile->num_panels; panel++) {
-        const size_t at = (size_t)panel * MAX_LANES * dim, lanes = (size_t)panel_lanes(tile, panel);
-        memset(scratch->query + at, 0, lanes * dim * sizeof(float));
-        memset(scratch->out + at, 0, lanes * dim * sizeof(float));
-        for (size_t lane = 0; lane < lanes; lane++) {
-            scratch->max[(size_t)panel * MAX_LANES + lane] = -INFINITY;
-            scratch->sum[(size_t)panel * MAX_LANES + lane] = 0;
+        const int rows = panel_rows(tile, panel), lanes = panel_lanes(tile, panel), first_row = panel * MAX_LANES;
+        const size_t at = (size_t)first_row * (size_t)dim;
+        const void *from[MAX_LANES];
+        for (int lane = 0; lane < rows; lane++) from[lane] = row_at(tile, query, panel_head(tile, panel, lane), lane % tile->num_queries);
+        job->kernels->rows_to_lanes(scratch->query + at, lanes, from, rows, query->dtype, dim, job->query_scale);
+        memset(scratch->out + at, 0, (size_t)lanes * (size_t)dim * sizeof(float));
+        for (int lane = 0; lane < rows; lane += tile->num_queries) begin_rows(job, tile, scratch, panel_head(tile, panel, lane), first_row + lane);
+        for (int lane = rows; lane < lanes; lane++) {
+            scratch->max[first_row + lane] = -INFINITY;
+            scratch->sum[first_row + lane] = 0;
         }
     }
-    for (int head = 0; head < tile->item->num_heads; head++)
-        for (int query = 0; query < tile->num_queries; query++) {
-            row_place place = place_of(job, tile, head, query);
-            begin_row(job, tile, head, &scratch->max[place.number], &scratch->sum[place.number]);
-            if (tile->wide) {
-                read_query(job, tile, head, query, scratch->line);
-                for (size_t d = 0; d < dim; d++) scratch->query[place.values + d * place.dim_stride] = scratch->line[d];
-            } else {
-                read_query(job, tile, head, query, scratch->query + place.values);
-                memset(scratch->out + place.values, 0, dim * sizeof(float));
-            }
+    if (tile->wide) return;
+    for (int head = 0; head < tile->item->num_heads; head++) {
+        const int first_row = head * tile->num_queries;
+        begin_rows(job, tile, scratch, head, first_row);
+        for (int i = 0; i < tile->num_queries; i++) {
+            float *row = scratch->query + (size_t)(first_row + i) * (size_t)dim;
+            job->kernels->widen(row, row_at(tile, query, head, i), query->dtype, (size_t)dim);
+            for (int d = 0; d < dim; d++) row[d] *= job->query_scale;
         }
+        memset(scratch->out + (size_t)first_row * (size_t)dim, 0, (size_t)tile->num_queries * (size_t)dim * sizeof(float));
+    }
+}
+
+static float inverse_of(float sum) { return sum == 0 ? 0 : 1 / sum; }
+
+static void write_lse(const attention_job *job, const tile_item *item, int64_t query, int head, float max, float sum)
+{
+    const rmask_attention_sequence *sequence = &job->args->sequences[item->sequence];
+    if (job->args->lse) *lse_at(job->args, sequence->query_batch, sequence->query_token + query, head) = (max + log2f(sum)) * LN_2;
+}
+
+static void write_row(const attention_job *job, const tile_item *item, int64_t query, int head, float *row, float max, float sum)
+{
+    const rmask_attention_sequence *sequence = &job->args->sequences[item->sequence];
+    const rmask_tensor *out = &job->args->out;
+    const float inverse = inverse_of(sum);
+    for (int d = 0; d < job->args->head_dim; d++) row[d] *= inverse;
+    job->kernels->narrow(tensor_at(out, sequence->query_batch, sequence->query_token + query, head), row, out->dtype, (size_t)job->args->head_dim);
+    write_lse(job, item, query, head, max, sum);
+}
+
+/* A partial row: its maximum, its sum, and its values. */
+static float *partial_row(const attention_job *job, const rows_of_tile *tile, float *partials, int head, int query)
+{
+    const tile_item *item = tile->item;
+    const size_t row = (size_t)head * (size_t)item->num_queries + (size_t)(tile->first_query - item->first_query + query);
+    return partials + item->partial + (size_t)item->split * tile_partial_floats(job, item) + row * ((size_t)job->args->head_dim + 2);
 }
 
 static void end_tile(const attention_job *job, const rows_of_tile *tile, tile_scratch *scratch, float *partials)
 {
-    const size_t dim = (size_t)job->args->head_dim;
     const tile_item *item = tile->item;
-    for (int head = 0; head < item->num_heads; head++)
-        for (int query = 0; query < tile->num_queries; query++) {
-            row_place place = place_of(job, tile, head, query);
-            float *line = scratch->line, max = scratch->max[place.number], sum = scratch->sum[place.number];
+    const int dim = job->args->head_dim;
+    for (int panel = 0; tile->wide && panel < tile->num_panels; panel++) {
+        const int rows = panel_rows(tile, panel), first_row = panel * MAX_LANES;
+        void *to[MAX_LANES];
+        for (int lane = 0; lane < rows; lane++) {
+            const int head = panel_head(tile, panel, lane), query = lane % tile->num_queries;
+            const float max = scratch->max[first_row + lane], sum = scratch->sum[first_row + lane];
             if (partials) {
-                int64_t row = (int64_t)head * item->num_queries + tile->first_query - item->first_query + query;
-                float *to = partials + item->partial + (int64_t)item->split * (int64_t)tile_partial_floats(job, item) + row * (int64_t)(dim + 2);
-                to[0] = max;
-                to[1] = sum;
-                line = to + 2;
+                float *row = partial_row(job, tile, partials, head, query);
+                row[0] = max;
+                row[1] = sum;
+                to[lane] = row + 2;
+                scratch->factor[lane] = 1;
+            } else {
+                to[lane] = row_at(tile, &job->args->out, head, query);
+                write_lse(job, item, tile->first_query + query, item->first_head + head, max, sum);
+                scratch->factor[lane] = inverse_of(sum);
             }
-            for (size_t d = 0; d < dim; d++) line[d] = scratch->out[place.values + d * place.dim_stride];
-            if (!partials) write_result(job, item, tile->first_query + query, item->first_head + head, line, max, sum);
         }
+        job->kernels->lanes_to_rows(to, rows, partials ? RMASK_FLOAT32 : job->args->out.dtype, scratch->out + (size_t)first_row * (size_t)dim,
+                                    panel_lanes(tile, panel), dim, scratch->factor);
+    }
+    for (int row = 0; !tile->wide && row < item->num_heads * tile->num_queries; row++) {
+        const int head = row / tile->num_queries, query = row % tile->num_queries;
+        float *values = scratch->out + (size_t)row * (size_t)dim;
+        if (partials) {
+            float *to = partial_row(job, tile, partials, head, query);
+            to[0] = scratch->max[row];
+            to[1] = scratch->sum[row];
+            memcpy(to + 2, values, (size_t)dim * sizeof *values);
+        } else {
+            write_row(job, item, tile->first_query + query, item->first_head + head, values, scratch->max[row], scratch->sum[row]);
+        }
+    }
 }
 
 size_t tile_partial_floats(const attention_job *job, const tile_item *item)
@@ -205,7 +230,7 @@ void tile_merge(const attention_job *job, const tile_item *item, float *partials
                 sum += part[1] * weight;
                 for (size_t d = 0; d < dim; d++) line[d] += part[2 + d] * weight;
             }
-            write_result(job, item, item->first_query + query, item->first_head + head, line, max, sum);
+            write_row(job, item, item->first_query + query, item->first_head + head, line, max, sum);
         }
 }
 
@@ -222,8 +247,8 @@ static key_walk begin_walk(const key_runs *runs, int32_t limit, int64_t skip, in
     return walk;
 }
 
-/* The next up to CHUNK_KEYS keys. False when there are none. */
-static bool next_chunk(const attention_job *job, const rmask_attention_sequence *sequence, key_walk *walk, chunk *out)
+/* The next up to CHUNK_KEYS keys; none at the end. */
+static void next_chunk(const attention_job *job, const rmask_attention_sequence *sequence, key_walk *walk, chunk *out)
 {
     out->num_segments = out->num_keys = 0;
     while (out->num_keys < CHUNK_KEYS && walk->left > 0 && walk->at < walk->runs->len && walk->key < walk->limit) {
@@ -241,11 +266,40 @@ static bool next_chunk(const attention_job *job, const rmask_attention_sequence 
         walk->left -= count;
         if (walk->key == run->end && ++walk->at < walk->runs->len) walk->key = walk->runs->at[walk->at].begin;
     }
-    return out->num_keys > 0;
+}
+
+/* The next chunk's keys and values are asked for while this one is worked: what a mask leaves of them is scattered too far for the processor to
+ * foresee. `upto` is how far the work on this chunk is, in keys. */
+typedef struct lookahead {
+    const chunk *chunk;
+    int keys_asked, values_asked; /* segments */
+} lookahead;
+
+static void ask_for(const attention_job *job, const rows_of_tile *tile, const rmask_tensor *tensor, const segment *s)
+{
+    const char *at = key_at(job->args, tensor, tile->sequence, s->key, tile->kv_head);
+    const int64_t size = (int64_t)dtype_size(tensor->dtype);
+    const bool columns = tensor->dim_stride > 1;
+    const int64_t outer = columns ? job->args->head_dim : s->count, outer_bytes = (columns ? tensor->dim_stride : tensor->token_stride) * size;
+    const int64_t inner_bytes = (columns ? s->count : job->args->head_dim) * size;
+    for (int64_t i = 0; i < outer; i++)
+        for (int64_t byte = 0; byte < inner_bytes; byte += 64) __builtin_prefetch(at + i * outer_bytes + byte, 0, 2);
+}
+
+static void ask_for_keys(const attention_job *job, const rows_of_tile *tile, lookahead *next, int upto)
+{
+    while (next->keys_asked < next->chunk->num_segments && next->chunk->segments[next->keys_asked].place < upto)
+        ask_for(job, tile, &job->args->key, &next->chunk->segments[next->keys_asked++]);
+}
+
+static void ask_for_values(const attention_job *job, const rows_of_tile *tile, lookahead *next, int upto)
+{
+    while (next->values_asked < next->chunk->num_segments && next->chunk->segments[next->values_asked].place < upto)
+        ask_for(job, tile, &job->args->value, &next->chunk->segments[next->values_asked++]);
 }
 
 /* Widens the chunk's keys and values into scratch: one segment then. */
-static void widen_chunk(const attention_job *job, const rows_of_tile *tile, const chunk *keys, tile_scratch *scratch)
+static void widen_chunk(const attention_job *job, const rows_of_tile *tile, const chunk *keys, lookahead *next, tile_scratch *scratch)
 {
     const rmask_attention_args *args = job->args;
     const size_t dim = (size_t)args->head_dim, size = dtype_size(args->key.dtype);
@@ -265,6 +319,8 @@ static void widen_chunk(const attention_job *job, const rows_of_tile *tile, cons
             job->kernels->widen(scratch->values + (size_t)(s->place + k) * dim, value + k * args->value.token_stride * (int64_t)size,
                                 args->value.dtype, dim);
         }
+        ask_for_keys(job, tile, next, s->place + s->count);
+        ask_for_values(job, tile, next, s->place + s->count);
     }
 }
 
@@ -319,8 +375,8 @@ static void hide_invisible(const attention_job *job, const rows_of_tile *tile, c
     const int32_t first_key = first->key, last_key = last->key + last->count - 1;
     for (int query = 0; query < tile->num_queries;) {
         const int row = tile_row_of(rows, tile->position + query);
-        int query_end = query + 1;
-        while (query_end < tile->num_queries && tile_row_of(rows, tile->position + query_end) == row) query_end++;
+        const int64_t past_row = ((int64_t)rows->first_row + row + 1) * rows->block_queries - tile->position;
+        const int query_end = past_row < tile->num_queries ? (int)past_row : tile->num_queries;
         const key_run *end = rows->runs.at + rows->row_begin[row + 1];
         const key_run *run = first_past(rows->runs.at + rows->row_begin[row], end, first_key);
         if (run == end || run->begin > first_key || run->end <= last_key)
@@ -340,7 +396,8 @@ static void hide_invisible(const attention_job *job, const rows_of_tile *tile, c
 
 /* ---------------------------------------------------------------- the two layouts */
 
-static void run_panel(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys, int panel, tile_scratch *scratch)
+static void run_panel(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys, lookahead *next, int panel,
+                      tile_scratch *scratch)
 {
     const rmask_attention_args *args = job->args;
     const int lanes = panel_lanes(tile, panel), dim = args->head_dim;
@@ -357,6 +414,7 @@ static void run_panel(const attention_job *job, const rows_of_tile *tile, const 
         rmask_attention_scores(job->kernels, &scratch->score_product, scratch->query + at, key,
                                columns ? args->key.dim_stride : args->key.token_stride, columns, scratch->scores + (ptrdiff_t)s->place * lanes,
                                lanes, dim, s->count);
+        ask_for_keys(job, tile, next, s->place + s->count);
     }
     if (job->cap > 0) job->kernels->cap(scratch->scores, (size_t)keys->num_keys * (size_t)lanes, job->cap);
 
@@ -387,11 +445,13 @@ static void run_panel(const attention_job *job, const rows_of_tile *tile, const 
         const void *value = key_at(args, &args->value, tile->sequence, s->key, tile->kv_head);
         rmask_attention_values(job->kernels, &scratch->value_product, scratch->scores + (ptrdiff_t)s->place * lanes, value,
                                args->value.token_stride, scratch->out + at, lanes, dim, s->count);
+        ask_for_values(job, tile, next, s->place + s->count);
     }
 }
 
 /* For a few rows: every key is read once from memory and used for each row while it is in cache. */
-static void run_rows(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys, tile_scratch *scratch)
+static void run_rows(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys, lookahead *next,
+                     tile_scratch *scratch)
 {
     const rmask_attention_args *args = job->args;
     const int dim = args->head_dim, num_rows = tile->item->num_heads * tile->num_queries;
@@ -402,6 +462,7 @@ static void run_rows(const attention_job *job, const rows_of_tile *tile, const t
         for (int row = 0; row < num_rows; row++)
             job->kernels->dot_keys(scratch->query + (ptrdiff_t)row * dim, dim, key, args->key.dtype, (ptrdiff_t)args->key.token_stride, dim_stride,
                                    s->count, scratch->scores + row * CHUNK_KEYS + s->place);
+        ask_for_keys(job, tile, next, s->place + s->count);
     }
     for (int row = 0; row < num_rows; row++) {
         float *scores = scratch->scores + row * CHUNK_KEYS;
@@ -426,6 +487,7 @@ static void run_rows(const attention_job *job, const rows_of_tile *tile, const t
         for (int row = 0; row < num_rows; row++)
             job->kernels->add_values(scratch->out + (ptrdiff_t)row * dim, dim, scratch->scores + row * CHUNK_KEYS + s->place, value,
                                      args->value.dtype, (ptrdiff_t)args->value.token_stride, s->count);
+        ask_for_values(job, tile, next, s->place + s->count);
     }
 }
 
@@ -469,22 +531,29 @@ static void run_tile(const attention_job *job, const tile_item *item, int32_t fi
 
     if (item->split == 0) {
         const uint64_t keys = (uint64_t)key_runs_count(runs, limit);
-        scratch->work.tile_pairs += keys * (uint64_t)num_queries * (uint64_t)item->num_heads;
+        scratch->work.computed_pairs += keys * (uint64_t)num_queries * (uint64_t)item->num_heads;
         scratch->work.key_tokens += keys;
         if (job->args->work || job->dry)
             scratch->work.visible_pairs += count_visible(job, &tile, &scratch->rows, sequence->num_keys) * (uint64_t)item->num_heads;
     }
     if (job->dry) return;
 
+    chunk chunks[2], *keys = &chunks[0], *other = &chunks[1];
+    next_chunk(job, sequence, &walk, keys);
+    lookahead next = {keys, 0, 0};
+    ask_for_keys(job, &tile, &next, CHUNK_KEYS);
+    ask_for_values(job, &tile, &next, CHUNK_KEYS);
     begin_tile(job, &tile, scratch);
-    chunk keys;
-    while (next_chunk(job, sequence, &walk, &keys)) {
-        if (!tile.wide) {
-            run_rows(job, &tile, &scratch->rows, &keys, scratch);
-            continue;
-        }
-        if (scratch->keys) widen_chunk(job, &tile, &keys, scratch);
-        for (int panel = 0; panel < tile.num_panels; panel++) run_panel(job, &tile, &scratch->rows, &keys, panel, scratch);
+    while (keys->num_keys > 0) {
+        next_chunk(job, sequence, &walk, other);
+        next = (lookahead){other, 0, 0};
+        if (tile.wide && scratch->keys) widen_chunk(job, &tile, keys, &next, scratch);
+        for (int panel = 0; tile.wide && panel < tile.num_panels; panel++)
+            run_panel(job, &tile, &scratch->rows, keys, &next, panel, scratch);
+        if (!tile.wide) run_rows(job, &tile, &scratch->rows, keys, &next, scratch);
+        chunk *done = keys;
+        keys = other;
+        other = done;
     }
     end_tile(job, &tile, scratch, item->num_splits > 1 ? partials : NULL);
 }
@@ -498,6 +567,21 @@ static int64_t cost_of(const tile_item *item, int num_queries, int64_t keys)
     return keys * num_queries * slower;
 }
 
+/* Asks for the lines of the tile's queries and results while its keys are listed. */
+static void ask_for_rows(const attention_job *job, const tile_item *item)
+{
+    const rmask_attention_args *args = job->args;
+    const rmask_attention_sequence *sequence = &args->sequences[item->sequence];
+    const int64_t query_bytes = args->head_dim * (int64_t)dtype_size(args->query.dtype), out_bytes = args->head_dim * (int64_t)dtype_size(args->out.dtype);
+    for (int head = item->first_head; head < item->first_head + item->num_heads; head++)
+        for (int query = item->first_query; query < item->first_query + item->num_queries; query++) {
+            const char *from = tensor_at(&args->query, sequence->query_batch, sequence->query_token + query, head);
+            const char *to = tensor_at(&args->out, sequence->query_batch, sequence->query_token + query, head);
+            for (int64_t byte = 0; byte < query_bytes; byte += 64) __builtin_prefetch(from + byte, 0, 2);
+            for (int64_t byte = 0; byte < out_bytes; byte += 64) __builtin_prefetch(to + byte, 1, 2);
+        }
+}
+
 rmask_status tile_run(const attention_job *job, const tile_item *item, tile_scratch *scratch, float *partials, rmask_error *error)
 {
     const rmask_attention_sequence *sequence = &job->args->sequences[item->sequence];
@@ -505,6 +589,7 @@ rmask_status tile_run(const attention_job *job, const tile_item *item, tile_scra
     const int64_t end = (int64_t)position + n;
     const int32_t limit = job->args->causal && end < num_keys ? (int32_t)end : num_keys;
     tile_rows *rows = &scratch->rows;
+    if (!job->dry) ask_for_rows(job, item);
     RMASK_TRY(tile_rows_read(job, rmask_attention_mask_of(job, sequence, item->first_head), position, n, limit, rows, error));
 
     /* Groups of LANE_UNIT positions, their pairs, and all of the tile. */
@@ -540,6 +625,9 @@ rmask_status tile_run(const attention_job *job, const tile_item *item, tile_scra
     else if (!key_runs_unite(job, pairs[0].runs, pairs[1].runs, whole.runs)) return rmask_fail_nomem(error);
     cost[2] = cost_of(item, n, key_runs_count(whole.runs, job->args->causal ? (int32_t)end : num_keys));
 
+    if (item->split == 0)
+        scratch->work.tiles += (uint64_t)item->num_heads *
+                               (uint64_t)((key_runs_count(whole.runs, job->args->causal ? (int32_t)end : num_keys) + LANE_UNIT - 1) / LANE_UNIT);
     if (cost[2] <= cost[1] && cost[2] <= cost[0]) run_tile(job, item, whole.first, whole.count, whole.runs, scratch, partials);
     else if (cost[1] <= cost[0])
         for (int i = 0; i < num_pairs; i++) run_tile(job, item, pairs[i].first, pairs[i].count, pairs[i].runs, scratch, partials);
