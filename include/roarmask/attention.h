@@ -46,11 +46,7 @@
 extern "C" {
 #endif
 
-typedef enum rmask_dtype {
-    RMASK_FLOAT32 = 0,
-    RMASK_BFLOAT16,
-    RMASK_FLOAT16
-} rmask_dtype;
+typedef enum rmask_dtype { RMASK_FLOAT32 = 0, RMASK_BFLOAT16, RMASK_FLOAT16 } rmask_dtype;
 
 /* A tensor of batch x tokens x heads x head_dim. Strides are in elements. Element (b, t, h, d) is at
  * data[b * batch_stride + t * token_stride + h * head_stride + d * dim_stride]. `dim_stride` 0 means 1. Query and output need a
@@ -79,9 +75,10 @@ typedef struct rmask_attention_sequence {
     int32_t num_keys;       /* 0 is allowed: zeros come out */
     int64_t key_batch;
     int64_t key_token;
-    const int32_t *pages;   /* ceil(num_keys / page_tokens) entries, each in [0, num_pages); only those with visible keys are read */
+    const int32_t
+        *pages; /* ceil(num_keys / page_tokens) entries, each in [0, num_pages); only those with visible keys are read */
     const rmask *const *masks; /* num_masks masks: 1 for all heads, one a KV head, or one a head. A NULL among them is dense */
-    int32_t num_masks;      /* 0: dense */
+    int32_t num_masks;         /* 0: dense */
 } rmask_attention_sequence;
 
 typedef enum rmask_attention_method {
@@ -105,18 +102,19 @@ typedef struct rmask_attention_args {
     rmask_tensor key;   /* num_kv_heads heads */
     rmask_tensor value; /* num_kv_heads heads; the dtype of key */
     rmask_tensor out;   /* num_heads heads; may not overlap the inputs */
-    float *lse;         /* NULL, or the log (base e) of the denominator: entry (b, t, h) at b * lse_batch_stride + t * lse_token_stride + h *
+    float *
+        lse; /* NULL, or the log (base e) of the denominator: entry (b, t, h) at b * lse_batch_stride + t * lse_token_stride + h *
                          * lse_head_stride */
     int64_t lse_batch_stride, lse_token_stride, lse_head_stride;
 
-    int32_t num_heads;    /* a multiple of num_kv_heads */
+    int32_t num_heads; /* a multiple of num_kv_heads */
     int32_t num_kv_heads;
-    int32_t head_dim;     /* 1 to 512; fastest for multiples of 16 */
+    int32_t head_dim; /* 1 to 512; fastest for multiples of 16 */
 
     const rmask_attention_sequence *sequences;
     int32_t num_sequences;
-    int32_t page_tokens;  /* tokens a page; only with pages */
-    int32_t num_pages;    /* pages in the cache; only with pages */
+    int32_t page_tokens; /* tokens a page; only with pages */
+    int32_t num_pages;   /* pages in the cache; only with pages */
 
     int32_t block_queries; /* tokens a row of the masks; only with masks. 1 for token-exact ones */
     int32_t block_keys;    /* tokens a column of the masks */
@@ -129,8 +127,9 @@ typedef struct rmask_attention_args {
 
     int32_t num_threads; /* 0 for OpenMP's own choice (OMP_NUM_THREADS) */
     rmask_attention_method method;
-    const rmask_allocator *allocator; /* NULL for malloc. Scratch: some 400 KB a thread at head_dim 128, and some bytes a tile of queries */
-    rmask_attention_work *work;       /* NULL, or what was done is written here */
+    const rmask_allocator
+        *allocator; /* NULL for malloc. Scratch: some 400 KB a thread at head_dim 128, and some bytes a tile of queries */
+    rmask_attention_work *work; /* NULL, or what was done is written here */
 } rmask_attention_args;
 
 /* Computes `out` (and `lse`). Everything is checked before anything is written: RMASK_ERR_ARGUMENT for shapes, strides, dtypes and numbers that
@@ -143,7 +142,8 @@ RMASK_API rmask_status rmask_attention_count(const rmask_attention_args *args, r
 
 /* Merges two partial results over disjoint keys: out_a and lse_a become those of both. Each is `num_rows` contiguous rows of head_dim float32
  * and their log-sum-exp. At most one of the two may have been made with sinks. A side whose log-sum-exp is minus infinity counts for nothing. */
-RMASK_API void rmask_attention_merge(float *out_a, float *lse_a, const float *out_b, const float *lse_b, size_t num_rows, int32_t head_dim);
+RMASK_API void rmask_attention_merge(float *out_a, float *lse_a, const float *out_b, const float *lse_b, size_t num_rows,
+                                     int32_t head_dim);
 
 /* The float32 operations a second that one core reaches in the library's own product of tiles that fit its cache, measured now, for some
  * 20 ms: what attention's speed can be compared with. 0 when memory runs out. */

@@ -49,8 +49,8 @@ static int64_t count_tiles(const attention_job *job)
 }
 
 /* Keys that a query sees, but for the causal limit's effect within its row of the mask. */
-static rmask_status count_keys(const attention_job *job, const rmask_attention_sequence *sequence, int head, int32_t query, int64_t *count,
-                               rmask_error *error)
+static rmask_status count_keys(const attention_job *job, const rmask_attention_sequence *sequence, int head, int32_t query,
+                               int64_t *count, rmask_error *error)
 {
     const int32_t position = sequence_position(sequence) + query;
     const int64_t limit = job->args->causal && position < sequence->num_keys ? position + 1 : sequence->num_keys;
@@ -139,7 +139,8 @@ static void add_work(rmask_attention_work *total, const rmask_attention_work *pa
     total->key_tokens += part->key_tokens;
 }
 
-static rmask_status run_plan(const attention_job *job, work_plan *plan, float *partials, rmask_attention_work *work, rmask_error *error)
+static rmask_status run_plan(const attention_job *job, work_plan *plan, float *partials, rmask_attention_work *work,
+                             rmask_error *error)
 {
     const int64_t num_items = (int64_t)plan->items.len;
     const int threads = thread_count(job, plan->items.len);
@@ -155,7 +156,8 @@ static rmask_status run_plan(const attention_job *job, work_plan *plan, float *p
 #pragma omp for schedule(dynamic, 1)
         for (int64_t i = 0; i < num_items; i++) {
             if (atomic_load_explicit(&failure.status, memory_order_relaxed) != RMASK_OK) continue;
-            rmask_status status = scratch.memory ? tile_run(job, &plan->items.at[i], &scratch, partials, &own) : rmask_fail_nomem(&own);
+            rmask_status status =
+                scratch.memory ? tile_run(job, &plan->items.at[i], &scratch, partials, &own) : rmask_fail_nomem(&own);
             if (status != RMASK_OK) fail_once(&failure, status, &own);
         }
 #pragma omp for schedule(dynamic, 1)
@@ -209,7 +211,8 @@ rmask_status rmask_attention_count(const rmask_attention_args *args, rmask_atten
     return run(&job, work, error);
 }
 
-void rmask_attention_merge(float *out_a, float *lse_a, const float *out_b, const float *lse_b, size_t num_rows, int32_t head_dim)
+void rmask_attention_merge(float *out_a, float *lse_a, const float *out_b, const float *lse_b, size_t num_rows,
+                           int32_t head_dim)
 {
     for (size_t row = 0; row < num_rows; row++) {
         const float a = lse_a[row], b = lse_b[row], max = a > b ? a : b;
@@ -219,7 +222,8 @@ void rmask_attention_merge(float *out_a, float *lse_a, const float *out_b, const
         const float *from = out_b + row * (size_t)head_dim;
         for (int32_t d = 0; d < head_dim; d++) {
             /* A side that saw nothing holds zeros or anything at all. */
-            const float part_a = weight_a > 0 ? into[d] * (weight_a / sum) : 0, part_b = weight_b > 0 ? from[d] * (weight_b / sum) : 0;
+            const float part_a = weight_a > 0 ? into[d] * (weight_a / sum) : 0,
+                        part_b = weight_b > 0 ? from[d] * (weight_b / sum) : 0;
             into[d] = part_a + part_b;
         }
         lse_a[row] = max + logf(sum);
@@ -234,13 +238,15 @@ double rmask_attention_peak_flops(void)
     char *memory = malloc(size);
     if (!memory) return 0;
     memset(memory, 0, size);
-    float *query = (float *)(((uintptr_t)memory + 63) & ~(uintptr_t)63), *keys = query + LANES * DEPTH, *scores = keys + KEYS * DEPTH;
+    float *query = (float *)(((uintptr_t)memory + 63) & ~(uintptr_t)63), *keys = query + LANES * DEPTH,
+          *scores = keys + KEYS * DEPTH;
     attention_product product = {0};
     double best = 0;
     for (int round = 0; round < ROUNDS; round++) {
         struct timespec begin, end;
         timespec_get(&begin, TIME_UTC);
-        for (int i = 0; i < TIMES; i++) rmask_attention_scores(kernels, &product, query, keys, DEPTH, false, scores, LANES, DEPTH, KEYS);
+        for (int i = 0; i < TIMES; i++)
+            rmask_attention_scores(kernels, &product, query, keys, DEPTH, false, scores, LANES, DEPTH, KEYS);
         timespec_get(&end, TIME_UTC);
         double seconds = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
         double flops = 2.0 * LANES * DEPTH * KEYS * TIMES / seconds;

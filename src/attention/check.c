@@ -9,34 +9,39 @@
 
 enum { MAX_HEAD_DIM = 512, MAX_BLOCK = 1 << 30 };
 
-static rmask_status check_tensor(const rmask_tensor *tensor, const char *name, bool may_be_columns, bool dry, rmask_error *error)
+static rmask_status check_tensor(const rmask_tensor *tensor, const char *name, bool may_be_columns, bool dry,
+                                 rmask_error *error)
 {
     if (!tensor->data && !dry) return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: no data for %s", name);
     if ((unsigned)tensor->dtype > RMASK_FLOAT16)
         return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: %s has the unknown dtype %d", name, (int)tensor->dtype);
     if (tensor->dim_stride == 0 || tensor->dim_stride == 1) {
         if (tensor->token_stride > INT_MAX || tensor->token_stride < 0)
-            return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: %s has the token stride %lld; it must be 0 to 2^31 - 1", name,
-                              (long long)tensor->token_stride);
+            return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: %s has the token stride %lld; it must be 0 to 2^31 - 1",
+                              name, (long long)tensor->token_stride);
         return RMASK_OK;
     }
     if (!may_be_columns)
-        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: %s has the dim stride %lld; it must be contiguous in the head dimension", name,
+        return rmask_fail(error, RMASK_ERR_ARGUMENT,
+                          "attention: %s has the dim stride %lld; it must be contiguous in the head dimension", name,
                           (long long)tensor->dim_stride);
     if (tensor->token_stride != 1 || tensor->dim_stride < 0 || tensor->dim_stride > INT_MAX)
-        return rmask_fail(error, RMASK_ERR_ARGUMENT,
-                          "attention: %s has token stride %lld and dim stride %lld; one of them must be 1, the other 1 to 2^31 - 1", name,
-                          (long long)tensor->token_stride, (long long)tensor->dim_stride);
+        return rmask_fail(
+            error, RMASK_ERR_ARGUMENT,
+            "attention: %s has token stride %lld and dim stride %lld; one of them must be 1, the other 1 to 2^31 - 1", name,
+            (long long)tensor->token_stride, (long long)tensor->dim_stride);
     return RMASK_OK;
 }
 
 static rmask_status check_shape(const rmask_attention_args *args, rmask_error *error)
 {
     if (args->head_dim < 1 || args->head_dim > MAX_HEAD_DIM)
-        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: a head dimension of %d; it must be 1 to %d", args->head_dim, MAX_HEAD_DIM);
+        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: a head dimension of %d; it must be 1 to %d", args->head_dim,
+                          MAX_HEAD_DIM);
     if (args->num_kv_heads < 1 || args->num_heads < 1 || args->num_heads % args->num_kv_heads != 0)
-        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: %d heads over %d KV heads; heads must be a multiple of KV heads",
-                          args->num_heads, args->num_kv_heads);
+        return rmask_fail(error, RMASK_ERR_ARGUMENT,
+                          "attention: %d heads over %d KV heads; heads must be a multiple of KV heads", args->num_heads,
+                          args->num_kv_heads);
     if (args->num_sequences < 0 || (args->num_sequences > 0 && !args->sequences))
         return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: %d sequences without a list of them", args->num_sequences);
     if (args->key.dtype != args->value.dtype)
@@ -48,7 +53,8 @@ static rmask_status check_numbers(const rmask_attention_args *args, rmask_error 
 {
     if (!isfinite(args->scale)) return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: scale is not a finite number");
     if (!isfinite(args->soft_cap) || args->soft_cap < 0)
-        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: the soft cap is %g; it must be above 0, or 0 for none", (double)args->soft_cap);
+        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: the soft cap is %g; it must be above 0, or 0 for none",
+                          (double)args->soft_cap);
     for (int head = 0; head < args->num_heads; head++) {
         if (args->alibi_slopes && !isfinite(args->alibi_slopes[head]))
             return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: the ALiBi slope of head %d is not a finite number", head);
@@ -56,7 +62,8 @@ static rmask_status check_numbers(const rmask_attention_args *args, rmask_error 
             return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: the sink of head %d is not a number below infinity", head);
     }
     if (args->num_threads < 0)
-        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: %d threads; 0 means as many as OpenMP likes", args->num_threads);
+        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: %d threads; 0 means as many as OpenMP likes",
+                          args->num_threads);
     if ((unsigned)args->method > RMASK_ATTENTION_REFERENCE)
         return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: unknown method %d", (int)args->method);
     return RMASK_OK;
@@ -68,11 +75,12 @@ static rmask_status check_masks(const rmask_attention_args *args, int index, rma
     const int n = sequence->num_masks;
     if (n == 0) return RMASK_OK;
     if (!sequence->masks || (n != 1 && n != args->num_kv_heads && n != args->num_heads))
-        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: sequence %d has %d masks; it takes 1, one a KV head (%d) or one a head (%d)", index,
-                          n, args->num_kv_heads, args->num_heads);
+        return rmask_fail(error, RMASK_ERR_ARGUMENT,
+                          "attention: sequence %d has %d masks; it takes 1, one a KV head (%d) or one a head (%d)", index, n,
+                          args->num_kv_heads, args->num_heads);
     if (args->block_queries < 1 || args->block_keys < 1 || args->block_queries > MAX_BLOCK || args->block_keys > MAX_BLOCK)
-        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: masks in blocks of %d x %d tokens; sides must be 1 to 2^30", args->block_queries,
-                          args->block_keys);
+        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: masks in blocks of %d x %d tokens; sides must be 1 to 2^30",
+                          args->block_queries, args->block_keys);
     const int64_t positions = (int64_t)sequence_position(sequence) + sequence->num_queries;
     for (int i = 0; i < n; i++) {
         const rmask *mask = sequence->masks[i];
@@ -80,10 +88,11 @@ static rmask_status check_masks(const rmask_attention_args *args, int index, rma
         int64_t rows = (int64_t)rmask_rows(mask) * args->block_queries, cols = (int64_t)rmask_cols(mask) * args->block_keys;
         if (rows < positions || cols < sequence->num_keys)
             return rmask_fail(error, RMASK_ERR_RANGE,
-                              "attention: mask %d of sequence %d covers %lld query and %lld key tokens (%d x %d blocks of %d x %d), but there are "
+                              "attention: mask %d of sequence %d covers %lld query and %lld key tokens (%d x %d blocks of %d x "
+                              "%d), but there are "
                               "%lld and %d",
-                              i, index, (long long)rows, (long long)cols, rmask_rows(mask), rmask_cols(mask), args->block_queries,
-                              args->block_keys, (long long)positions, sequence->num_keys);
+                              i, index, (long long)rows, (long long)cols, rmask_rows(mask), rmask_cols(mask),
+                              args->block_queries, args->block_keys, (long long)positions, sequence->num_keys);
     }
     return RMASK_OK;
 }
@@ -97,7 +106,8 @@ static rmask_status check_pages(const rmask_attention_args *args, int index, rma
     const int64_t num_pages = ((int64_t)sequence->num_keys + args->page_tokens - 1) / args->page_tokens;
     for (int64_t i = 0; i < num_pages; i++)
         if (sequence->pages[i] < 0 || sequence->pages[i] >= args->num_pages)
-            return rmask_fail(error, RMASK_ERR_RANGE, "attention: entry %lld of sequence %d's block table is page %d, but the cache has %d",
+            return rmask_fail(error, RMASK_ERR_RANGE,
+                              "attention: entry %lld of sequence %d's block table is page %d, but the cache has %d",
                               (long long)i, index, sequence->pages[i], args->num_pages);
     return RMASK_OK;
 }
@@ -106,13 +116,14 @@ static rmask_status check_sequence(const rmask_attention_args *args, int index, 
 {
     const rmask_attention_sequence *sequence = &args->sequences[index];
     if (sequence->num_queries < 0 || sequence->num_keys < 0)
-        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: sequence %d has %d queries and %d keys", index, sequence->num_queries,
-                          sequence->num_keys);
+        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: sequence %d has %d queries and %d keys", index,
+                          sequence->num_queries, sequence->num_keys);
     if (sequence->first_position < 0 && sequence->num_queries > sequence->num_keys)
         return rmask_fail(error, RMASK_ERR_ARGUMENT,
-                          "attention: sequence %d has %d queries at the end of %d keys; say where they are in first_position", index,
-                          sequence->num_queries, sequence->num_keys);
-    if ((int64_t)sequence_position(sequence) + sequence->num_queries > INT32_MAX - MAX_LANES || sequence->num_keys > INT32_MAX - MAX_LANES)
+                          "attention: sequence %d has %d queries at the end of %d keys; say where they are in first_position",
+                          index, sequence->num_queries, sequence->num_keys);
+    if ((int64_t)sequence_position(sequence) + sequence->num_queries > INT32_MAX - MAX_LANES ||
+        sequence->num_keys > INT32_MAX - MAX_LANES)
         return rmask_fail(error, RMASK_ERR_RANGE, "attention: sequence %d ends past token %d", index, INT32_MAX - MAX_LANES);
     RMASK_TRY(check_masks(args, index, error));
     return check_pages(args, index, error);

@@ -41,8 +41,8 @@ static inline char *tensor_at(const rmask_tensor *tensor, int64_t batch, int64_t
 }
 
 /* Where key (or value) token `key` of a sequence begins. */
-static inline char *key_at(const rmask_attention_args *args, const rmask_tensor *tensor, const rmask_attention_sequence *sequence, int32_t key,
-                           int kv_head)
+static inline char *key_at(const rmask_attention_args *args, const rmask_tensor *tensor,
+                           const rmask_attention_sequence *sequence, int32_t key, int kv_head)
 {
     if (!sequence->pages) return tensor_at(tensor, sequence->key_batch, sequence->key_token + key, kv_head);
     return tensor_at(tensor, sequence->pages[key / args->page_tokens], key % args->page_tokens, kv_head);

@@ -16,7 +16,8 @@ typedef struct rmask_attention_kernels {
     const char *name;
 
     /* c[j][lane] (+)= sum over i < depth of a[i][lane] * b[j * b_outer + i * b_inner], for j < outer; rows of a and c are `lanes` long. */
-    void (*product)(const float *a, const float *b, ptrdiff_t b_outer, ptrdiff_t b_inner, float *c, int lanes, int outer, int depth, bool add);
+    void (*product)(const float *a, const float *b, ptrdiff_t b_outer, ptrdiff_t b_inner, float *c, int lanes, int outer,
+                    int depth, bool add);
 
     /* Between float32 and what tensors hold, rounding to nearest even. */
     void (*widen)(float *to, const void *from, rmask_dtype dtype, size_t count);
@@ -24,8 +25,10 @@ typedef struct rmask_attention_kernels {
 
     /* Rows become lanes: to[d][lane] = rows[lane][d] * scale, zeros from num_rows on; and lanes rows: rows[lane][d] = from[d][lane] * factor[lane].
      * Lanes [0, lanes), of which the first num_rows have rows. */
-    void (*rows_to_lanes)(float *to, int lanes, const void *const *rows, int num_rows, rmask_dtype dtype, int head_dim, float scale);
-    void (*lanes_to_rows)(void *const *rows, int num_rows, rmask_dtype dtype, const float *from, int lanes, int head_dim, const float *factor);
+    void (*rows_to_lanes)(float *to, int lanes, const void *const *rows, int num_rows, rmask_dtype dtype, int head_dim,
+                          float scale);
+    void (*lanes_to_rows)(void *const *rows, int num_rows, rmask_dtype dtype, const float *from, int lanes, int head_dim,
+                          const float *factor);
 
     /* scores = cap * tanh(scores), over `count` of them. */
     void (*cap)(float *scores, size_t count, float cap);
@@ -43,10 +46,10 @@ typedef struct rmask_attention_kernels {
 
     /* scores[key] = dot(query, keys[key]); weights[key] * values[key] added to `out`. Strides in elements. `dim_stride` is 1 or
      * `token_stride` is. */
-    void (*dot_keys)(const float *query, int head_dim, const void *keys, rmask_dtype dtype, ptrdiff_t token_stride, ptrdiff_t dim_stride,
-                     int num_keys, float *scores);
-    void (*add_values)(float *out, int head_dim, const float *weights, const void *values, rmask_dtype dtype, ptrdiff_t token_stride,
-                       int num_keys);
+    void (*dot_keys)(const float *query, int head_dim, const void *keys, rmask_dtype dtype, ptrdiff_t token_stride,
+                     ptrdiff_t dim_stride, int num_keys, float *scores);
+    void (*add_values)(float *out, int head_dim, const float *weights, const void *values, rmask_dtype dtype,
+                       ptrdiff_t token_stride, int num_keys);
 } rmask_attention_kernels;
 
 extern const rmask_attention_kernels rmask_attention_avx512, rmask_attention_avx2, rmask_attention_plain;

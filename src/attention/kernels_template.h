@@ -137,12 +137,12 @@ static void widen(float *to, const void *from, rmask_dtype dtype, size_t count)
 /* Lane j of v[i] changes places with lane i of v[j]. */
 static inline void transpose(vf v[WIDTH])
 {
-#define SWAP(d)                                  \
-    for (int i = 0; i < WIDTH; i++)              \
-        if (!(i & (d))) {                        \
-            vf low = LOWER(v[i], v[i + (d)], d); \
+#define SWAP(d)                                      \
+    for (int i = 0; i < WIDTH; i++)                  \
+        if (!(i & (d))) {                            \
+            vf low = LOWER(v[i], v[i + (d)], d);     \
             v[i + (d)] = UPPER(v[i], v[i + (d)], d); \
-            v[i] = low;                          \
+            v[i] = low;                              \
         }
     SWAP(1)
     SWAP(2)
@@ -154,8 +154,8 @@ static inline void transpose(vf v[WIDTH])
 #endif
 }
 
-static inline __attribute__((always_inline)) void rows_to_lanes_as(float *to, int lanes, const void *const *rows, int num_rows, rmask_dtype dtype,
-                                                                   int head_dim, float scale)
+static inline __attribute__((always_inline)) void rows_to_lanes_as(float *to, int lanes, const void *const *rows, int num_rows,
+                                                                   rmask_dtype dtype, int head_dim, float scale)
 {
     for (int lane = 0; lane < lanes; lane += WIDTH)
         for (int d = 0; d < head_dim; d += WIDTH) {
@@ -163,8 +163,12 @@ static inline __attribute__((always_inline)) void rows_to_lanes_as(float *to, in
             vf v[WIDTH];
 #pragma GCC unroll 16
             for (int i = 0; i < WIDTH; i++) {
-                if (lane + i >= num_rows) v[i] = (vf){0};
-                else v[i] = (n == WIDTH ? load_as(rows[lane + i], dtype, (size_t)d) : load_some_as(rows[lane + i], dtype, (size_t)d, (size_t)n)) * scale;
+                if (lane + i >= num_rows)
+                    v[i] = (vf){0};
+                else
+                    v[i] = (n == WIDTH ? load_as(rows[lane + i], dtype, (size_t)d)
+                                       : load_some_as(rows[lane + i], dtype, (size_t)d, (size_t)n)) *
+                           scale;
             }
             transpose(v);
 #pragma GCC unroll 16
@@ -173,7 +177,8 @@ static inline __attribute__((always_inline)) void rows_to_lanes_as(float *to, in
         }
 }
 
-static void rows_to_lanes(float *to, int lanes, const void *const *rows, int num_rows, rmask_dtype dtype, int head_dim, float scale)
+static void rows_to_lanes(float *to, int lanes, const void *const *rows, int num_rows, rmask_dtype dtype, int head_dim,
+                          float scale)
 {
     switch (dtype) {
     case RMASK_FLOAT32: rows_to_lanes_as(to, lanes, rows, num_rows, RMASK_FLOAT32, head_dim, scale); break;
@@ -200,8 +205,9 @@ static void narrow(void *to, const float *from, rmask_dtype dtype, size_t count)
     }
 }
 
-static inline __attribute__((always_inline)) void lanes_to_rows_as(void *const *rows, int num_rows, rmask_dtype dtype, const float *from, int lanes,
-                                                                   int head_dim, const float *factor)
+static inline __attribute__((always_inline)) void lanes_to_rows_as(void *const *rows, int num_rows, rmask_dtype dtype,
+                                                                   const float *from, int lanes, int head_dim,
+                                                                   const float *factor)
 {
     for (int lane = 0; lane < num_rows; lane += WIDTH)
         for (int d = 0; d < head_dim; d += WIDTH) {
@@ -214,13 +220,16 @@ static inline __attribute__((always_inline)) void lanes_to_rows_as(void *const *
 #pragma GCC unroll 16
             for (int i = 0; i < WIDTH; i++)
                 if (lane + i < num_rows) {
-                    if (n == WIDTH) store_as(rows[lane + i], dtype, (size_t)d, v[i], WIDTH);
-                    else store_as(rows[lane + i], dtype, (size_t)d, v[i], (size_t)n);
+                    if (n == WIDTH)
+                        store_as(rows[lane + i], dtype, (size_t)d, v[i], WIDTH);
+                    else
+                        store_as(rows[lane + i], dtype, (size_t)d, v[i], (size_t)n);
                 }
         }
 }
 
-static void lanes_to_rows(void *const *rows, int num_rows, rmask_dtype dtype, const float *from, int lanes, int head_dim, const float *factor)
+static void lanes_to_rows(void *const *rows, int num_rows, rmask_dtype dtype, const float *from, int lanes, int head_dim,
+                          const float *factor)
 {
     switch (dtype) {
     case RMASK_FLOAT32: lanes_to_rows_as(rows, num_rows, RMASK_FLOAT32, from, lanes, head_dim, factor); break;
@@ -232,8 +241,9 @@ static void lanes_to_rows(void *const *rows, int num_rows, rmask_dtype dtype, co
 /* ---------------------------------------------------------------- lanes */
 
 /* `vectors` vectors of lanes times `step` outer entries are in registers at once. */
-static inline __attribute__((always_inline)) void product_block(const float *a, const float *b, ptrdiff_t b_outer, ptrdiff_t b_inner, float *c,
-                                                                int lanes, int depth, bool add, const int vectors, const int step)
+static inline __attribute__((always_inline)) void product_block(const float *a, const float *b, ptrdiff_t b_outer,
+                                                                ptrdiff_t b_inner, float *c, int lanes, int depth, bool add,
+                                                                const int vectors, const int step)
 {
     vf sum[6][4];
     for (int j = 0; j < step; j++)
@@ -252,8 +262,9 @@ static inline __attribute__((always_inline)) void product_block(const float *a, 
         for (int v = 0; v < vectors; v++) store(c + j * lanes + v * WIDTH, sum[j][v]);
 }
 
-static inline __attribute__((always_inline)) void product_lanes(const float *a, const float *b, ptrdiff_t b_outer, ptrdiff_t b_inner, float *c,
-                                                                int lanes, int outer, int depth, bool add, const int vectors)
+static inline __attribute__((always_inline)) void product_lanes(const float *a, const float *b, ptrdiff_t b_outer,
+                                                                ptrdiff_t b_inner, float *c, int lanes, int outer, int depth,
+                                                                bool add, const int vectors)
 {
     int j = 0;
     for (; j + 6 <= outer; j += 6)
@@ -262,7 +273,8 @@ static inline __attribute__((always_inline)) void product_lanes(const float *a, 
         product_block(a, b + j * b_outer, b_outer, b_inner, c + (ptrdiff_t)j * lanes, lanes, depth, add, vectors, 1);
 }
 
-static void product(const float *a, const float *b, ptrdiff_t b_outer, ptrdiff_t b_inner, float *c, int lanes, int outer, int depth, bool add)
+static void product(const float *a, const float *b, ptrdiff_t b_outer, ptrdiff_t b_inner, float *c, int lanes, int outer,
+                    int depth, bool add)
 {
     enum { AT_ONCE = WIDTH == 16 ? 4 : 2 }; /* registers: 32 with AVX-512, 16 without */
     int lane = 0;
@@ -301,8 +313,8 @@ static inline vf larger(vf a, vf b) { return choose(a > b, a, b); }
 
 /* `vectors` vectors of lanes and `rows` keys at a time, four in all: whole cache lines in their order in memory, and independent work for the
  * pipeline. */
-static inline __attribute__((always_inline)) vi softmax_vectors(float *scores, int keys, int lanes, float *max, float *sum, float *factor,
-                                                                const int vectors, const int rows)
+static inline __attribute__((always_inline)) vi softmax_vectors(float *scores, int keys, int lanes, float *max, float *sum,
+                                                                float *factor, const int vectors, const int rows)
 {
     vf top[4][4], base[4], total[4][4];
     for (int r = 0; r < rows; r++)
@@ -313,7 +325,8 @@ static inline __attribute__((always_inline)) vi softmax_vectors(float *scores, i
     int key = 0;
     for (; key + rows <= keys; key += rows)
         for (int r = 0; r < rows; r++)
-            for (int v = 0; v < vectors; v++) top[r][v] = larger(load(scores + (ptrdiff_t)(key + r) * lanes + v * WIDTH), top[r][v]);
+            for (int v = 0; v < vectors; v++)
+                top[r][v] = larger(load(scores + (ptrdiff_t)(key + r) * lanes + v * WIDTH), top[r][v]);
     for (; key < keys; key++)
         for (int v = 0; v < vectors; v++) top[0][v] = larger(load(scores + (ptrdiff_t)key * lanes + v * WIDTH), top[0][v]);
     for (int v = 0; v < vectors; v++) {
@@ -356,7 +369,8 @@ static bool softmax_lanes(float *scores, int keys, int lanes, float *max, float 
         changed |= softmax_vectors(scores + lane, keys, lanes, max + lane, sum + lane, factor + lane, 4, 1);
     for (; lane + 2 * WIDTH <= lanes; lane += 2 * WIDTH)
         changed |= softmax_vectors(scores + lane, keys, lanes, max + lane, sum + lane, factor + lane, 2, 2);
-    for (; lane < lanes; lane += WIDTH) changed |= softmax_vectors(scores + lane, keys, lanes, max + lane, sum + lane, factor + lane, 1, 4);
+    for (; lane < lanes; lane += WIDTH)
+        changed |= softmax_vectors(scores + lane, keys, lanes, max + lane, sum + lane, factor + lane, 1, 4);
     int32_t any = 0;
     for (int i = 0; i < WIDTH; i++) any |= changed[i];
     return any != 0;
@@ -418,8 +432,9 @@ static inline vf sums(vf v[WIDTH])
     return v[0];
 }
 
-static inline __attribute__((always_inline)) void dot_rows(const float *query, int head_dim, const void *keys, rmask_dtype dtype,
-                                                           ptrdiff_t token_stride, int num_keys, float *scores)
+static inline __attribute__((always_inline)) void dot_rows(const float *query, int head_dim, const void *keys,
+                                                           rmask_dtype dtype, ptrdiff_t token_stride, int num_keys,
+                                                           float *scores)
 {
     const int whole = head_dim - head_dim % WIDTH;
     for (int key = 0; key < num_keys; key += WIDTH) {
@@ -436,13 +451,16 @@ static inline __attribute__((always_inline)) void dot_rows(const float *query, i
             part[i] = sum;
         }
         vf score = sums(part);
-        if (key + WIDTH <= num_keys) store(scores + key, score);
-        else store_some(scores + key, score, (size_t)(num_keys - key));
+        if (key + WIDTH <= num_keys)
+            store(scores + key, score);
+        else
+            store_some(scores + key, score, (size_t)(num_keys - key));
     }
 }
 
-static inline __attribute__((always_inline)) void dot_columns(const float *query, int head_dim, const void *keys, rmask_dtype dtype,
-                                                              ptrdiff_t dim_stride, int num_keys, float *scores)
+static inline __attribute__((always_inline)) void dot_columns(const float *query, int head_dim, const void *keys,
+                                                              rmask_dtype dtype, ptrdiff_t dim_stride, int num_keys,
+                                                              float *scores)
 {
     for (int key = 0; key < num_keys; key += WIDTH) {
         size_t n = num_keys - key < WIDTH ? (size_t)(num_keys - key) : WIDTH;
@@ -456,14 +474,17 @@ static inline __attribute__((always_inline)) void dot_columns(const float *query
 }
 
 static inline __attribute__((always_inline)) void dot_as(const float *query, int head_dim, const void *keys, rmask_dtype dtype,
-                                                         ptrdiff_t token_stride, ptrdiff_t dim_stride, int num_keys, float *scores)
+                                                         ptrdiff_t token_stride, ptrdiff_t dim_stride, int num_keys,
+                                                         float *scores)
 {
-    if (dim_stride == 1) dot_rows(query, head_dim, keys, dtype, token_stride, num_keys, scores);
-    else dot_columns(query, head_dim, keys, dtype, dim_stride, num_keys, scores);
+    if (dim_stride == 1)
+        dot_rows(query, head_dim, keys, dtype, token_stride, num_keys, scores);
+    else
+        dot_columns(query, head_dim, keys, dtype, dim_stride, num_keys, scores);
 }
 
-static void dot_keys(const float *query, int head_dim, const void *keys, rmask_dtype dtype, ptrdiff_t token_stride, ptrdiff_t dim_stride,
-                     int num_keys, float *scores)
+static void dot_keys(const float *query, int head_dim, const void *keys, rmask_dtype dtype, ptrdiff_t token_stride,
+                     ptrdiff_t dim_stride, int num_keys, float *scores)
 {
     switch (dtype) {
     case RMASK_FLOAT32: dot_as(query, head_dim, keys, RMASK_FLOAT32, token_stride, dim_stride, num_keys, scores); break;
@@ -473,15 +494,17 @@ static void dot_keys(const float *query, int head_dim, const void *keys, rmask_d
 }
 
 /* Four vectors of `out` at a time stay in registers while all keys go by. */
-static inline __attribute__((always_inline)) void add_values_as(float *out, int head_dim, const float *weights, const void *values,
-                                                                rmask_dtype dtype, ptrdiff_t token_stride, int num_keys)
+static inline __attribute__((always_inline)) void add_values_as(float *out, int head_dim, const float *weights,
+                                                                const void *values, rmask_dtype dtype, ptrdiff_t token_stride,
+                                                                int num_keys)
 {
     int d = 0;
     for (; d + 4 * WIDTH <= head_dim; d += 4 * WIDTH) {
         vf sum[4];
         for (int i = 0; i < 4; i++) sum[i] = load(out + d + i * WIDTH);
         for (int key = 0; key < num_keys; key++)
-            for (int i = 0; i < 4; i++) sum[i] += weights[key] * load_as(values, dtype, (size_t)(key * token_stride + d + i * WIDTH));
+            for (int i = 0; i < 4; i++)
+                sum[i] += weights[key] * load_as(values, dtype, (size_t)(key * token_stride + d + i * WIDTH));
         for (int i = 0; i < 4; i++) store(out + d + i * WIDTH, sum[i]);
     }
     for (; d < head_dim; d += WIDTH) {
@@ -495,8 +518,8 @@ static inline __attribute__((always_inline)) void add_values_as(float *out, int 
     }
 }
 
-static void add_values(float *out, int head_dim, const float *weights, const void *values, rmask_dtype dtype, ptrdiff_t token_stride,
-                       int num_keys)
+static void add_values(float *out, int head_dim, const float *weights, const void *values, rmask_dtype dtype,
+                       ptrdiff_t token_stride, int num_keys)
 {
     switch (dtype) {
     case RMASK_FLOAT32: add_values_as(out, head_dim, weights, values, RMASK_FLOAT32, token_stride, num_keys); break;
@@ -506,5 +529,6 @@ static void add_values(float *out, int head_dim, const float *weights, const voi
 }
 
 const rmask_attention_kernels JOIN(rmask_attention_, TIER) = {
-    QUOTE(TIER), product, widen, narrow, rows_to_lanes, lanes_to_rows, cap, slope_lanes, softmax_lanes, softmax_row, scale_lanes, dot_keys, add_values,
+    QUOTE(TIER), product,       widen,       narrow,      rows_to_lanes, lanes_to_rows, cap,
+    slope_lanes, softmax_lanes, softmax_row, scale_lanes, dot_keys,      add_values,
 };

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-rmask_status tile_rows_read(const attention_job *job, const rmask *mask, int32_t first, int count, int32_t key_limit, tile_rows *rows,
-                            rmask_error *error)
+rmask_status tile_rows_read(const attention_job *job, const rmask *mask, int32_t first, int count, int32_t key_limit,
+                            tile_rows *rows, rmask_error *error)
 {
     rows->runs.len = 0;
     rows->row_begin[0] = 0;
@@ -24,7 +24,8 @@ rmask_status tile_rows_read(const attention_job *job, const rmask *mask, int32_t
     rows->num_rows = (first + count - 1) / block_queries - rows->first_row + 1;
     for (int i = 0; i < rows->num_rows; i++) {
         size_t room = rows->runs.cap - rows->runs.len, n;
-        rmask_status status = rmask_row_ranges(mask, rows->first_row + i, room ? (int32_t *)(rows->runs.at + rows->runs.len) : NULL, room, &n, NULL);
+        rmask_status status = rmask_row_ranges(mask, rows->first_row + i,
+                                               room ? (int32_t *)(rows->runs.at + rows->runs.len) : NULL, room, &n, NULL);
         if (status == RMASK_ERR_CAPACITY || (status == RMASK_OK && n > room)) {
             if (!rmask_vec_reserve(&job->allocator, &rows->runs, n + 1)) return rmask_fail_nomem(error);
             i--;
@@ -59,7 +60,8 @@ static key_run round_out(key_run run, int32_t num_keys)
     return (key_run){run.begin / LANE_UNIT * LANE_UNIT, end < num_keys ? end : num_keys};
 }
 
-static bool unite(const attention_job *job, const key_run *a, size_t num_a, const key_run *b, size_t num_b, int32_t num_keys, key_runs *out)
+static bool unite(const attention_job *job, const key_run *a, size_t num_a, const key_run *b, size_t num_b, int32_t num_keys,
+                  key_runs *out)
 {
     out->len = 0;
     if (!rmask_vec_reserve(&job->allocator, out, num_a + num_b)) return false;
@@ -76,7 +78,8 @@ bool key_runs_unite(const attention_job *job, const key_runs *a, const key_runs 
     return unite(job, a->at, a->len, b->at, b->len, INT32_MAX, out);
 }
 
-bool tile_rows_unite(const attention_job *job, const tile_rows *rows, int row_begin, int row_end, int32_t num_keys, key_runs *out, key_runs *spare)
+bool tile_rows_unite(const attention_job *job, const tile_rows *rows, int row_begin, int row_end, int32_t num_keys,
+                     key_runs *out, key_runs *spare)
 {
     const key_run *previous = NULL;
     size_t num_previous = 0;

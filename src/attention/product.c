@@ -29,7 +29,8 @@ static void forget_other_shape(attention_product *product, int lanes, ptrdiff_t 
 static libxsmm_smmfunction generate(void **code, int lanes, int n, int k, ptrdiff_t ldb, bool transposed, bool add)
 {
     if (!*code) {
-        const int lda = lanes, ldb_int = (int)ldb, ldc = lanes, flags = transposed ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
+        const int lda = lanes, ldb_int = (int)ldb, ldc = lanes,
+                  flags = transposed ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
         const float alpha = 1, beta = add ? 1 : 0;
         libxsmm_smmfunction made = libxsmm_smmdispatch(lanes, n, k, &lda, &ldb_int, &ldc, &alpha, &beta, &flags, NULL);
         memcpy(code, &made, sizeof made);
@@ -43,8 +44,9 @@ static libxsmm_smmfunction generate(void **code, int lanes, int n, int k, ptrdif
 static bool use_generated(const rmask_attention_kernels *kernels) { return kernels != &rmask_attention_plain; }
 #endif
 
-void rmask_attention_scores(const rmask_attention_kernels *kernels, attention_product *product, const float *query, const float *keys,
-                            ptrdiff_t stride, bool columns, float *scores, int lanes, int head_dim, int num_keys)
+void rmask_attention_scores(const rmask_attention_kernels *kernels, attention_product *product, const float *query,
+                            const float *keys, ptrdiff_t stride, bool columns, float *scores, int lanes, int head_dim,
+                            int num_keys)
 {
 #ifdef ROARMASK_HAVE_LIBXSMM
     if (use_generated(kernels)) {
@@ -60,12 +62,13 @@ void rmask_attention_scores(const rmask_attention_kernels *kernels, attention_pr
         }
     }
 #endif
-    if (num_keys > 0) kernels->product(query, keys, columns ? 1 : stride, columns ? stride : 1, scores, lanes, num_keys, head_dim, false);
+    if (num_keys > 0)
+        kernels->product(query, keys, columns ? 1 : stride, columns ? stride : 1, scores, lanes, num_keys, head_dim, false);
     (void)product;
 }
 
-void rmask_attention_values(const rmask_attention_kernels *kernels, attention_product *product, const float *weights, const float *values,
-                            ptrdiff_t stride, float *out, int lanes, int head_dim, int num_keys)
+void rmask_attention_values(const rmask_attention_kernels *kernels, attention_product *product, const float *weights,
+                            const float *values, ptrdiff_t stride, float *out, int lanes, int head_dim, int num_keys)
 {
 #ifdef ROARMASK_HAVE_LIBXSMM
     if (use_generated(kernels)) {

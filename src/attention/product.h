@@ -15,11 +15,12 @@ typedef struct attention_product {
 } attention_product;
 
 /* scores[key][lane] = sum over d of query[d][lane] * keys[key][d]; `columns` says that `stride` separates dims, not keys. */
-void rmask_attention_scores(const rmask_attention_kernels *kernels, attention_product *product, const float *query, const float *keys,
-                            ptrdiff_t stride, bool columns, float *scores, int lanes, int head_dim, int num_keys);
+void rmask_attention_scores(const rmask_attention_kernels *kernels, attention_product *product, const float *query,
+                            const float *keys, ptrdiff_t stride, bool columns, float *scores, int lanes, int head_dim,
+                            int num_keys);
 
 /* out[d][lane] += sum over keys of weights[key][lane] * values[key][d]. */
-void rmask_attention_values(const rmask_attention_kernels *kernels, attention_product *product, const float *weights, const float *values,
-                            ptrdiff_t stride, float *out, int lanes, int head_dim, int num_keys);
+void rmask_attention_values(const rmask_attention_kernels *kernels, attention_product *product, const float *weights,
+                            const float *values, ptrdiff_t stride, float *out, int lanes, int head_dim, int num_keys);
 
 #endif

@@ -12,7 +12,8 @@ typedef struct reference_scratch {
     uint8_t *visible;
 } reference_scratch;
 
-static double dot(const attention_job *job, const float *query, const rmask_attention_sequence *sequence, int32_t key, int kv_head, float *line)
+static double dot(const attention_job *job, const float *query, const rmask_attention_sequence *sequence, int32_t key,
+                  int kv_head, float *line)
 {
     const rmask_attention_args *args = job->args;
     const size_t size = dtype_size(args->key.dtype);
@@ -26,8 +27,8 @@ static double dot(const attention_job *job, const float *query, const rmask_atte
     return sum;
 }
 
-static rmask_status attend(const attention_job *job, const rmask_attention_sequence *sequence, int32_t i, int head, const reference_scratch *scratch,
-                           rmask_error *error)
+static rmask_status attend(const attention_job *job, const rmask_attention_sequence *sequence, int32_t i, int head,
+                           const reference_scratch *scratch, rmask_error *error)
 {
     const rmask_attention_args *args = job->args;
     const int32_t position = sequence_position(sequence) + i;
@@ -37,8 +38,8 @@ static rmask_status attend(const attention_job *job, const rmask_attention_seque
         const int32_t row = position / args->block_queries;
         RMASK_TRY(rmask_to_bytes(mask, row, row + 1, 0, rmask_cols(mask), scratch->visible, (size_t)rmask_cols(mask), error));
     }
-    job->kernels->widen(scratch->query, tensor_at(&args->query, sequence->query_batch, sequence->query_token + i, head), args->query.dtype,
-                        (size_t)args->head_dim);
+    job->kernels->widen(scratch->query, tensor_at(&args->query, sequence->query_batch, sequence->query_token + i, head),
+                        args->query.dtype, (size_t)args->head_dim);
 
     const double scale = args->scale != 0 ? (double)args->scale : 1 / sqrt((double)args->head_dim);
     const double sink = args->sinks ? (double)args->sinks[head] : -INFINITY;
@@ -61,12 +62,13 @@ static rmask_status attend(const attention_job *job, const rmask_attention_seque
         if (scratch->scores[key] == -INFINITY) continue;
         const double weight = exp(scratch->scores[key] - base);
         sum += weight;
-        job->kernels->widen(scratch->line, key_at(args, &args->value, sequence, key, kv_head), args->value.dtype, (size_t)args->head_dim);
+        job->kernels->widen(scratch->line, key_at(args, &args->value, sequence, key, kv_head), args->value.dtype,
+                            (size_t)args->head_dim);
         for (int32_t d = 0; d < args->head_dim; d++) scratch->sums[d] += weight * (double)scratch->line[d];
     }
     for (int32_t d = 0; d < args->head_dim; d++) scratch->line[d] = sum == 0 ? 0 : (float)(scratch->sums[d] / sum);
-    job->kernels->narrow(tensor_at(&args->out, sequence->query_batch, sequence->query_token + i, head), scratch->line, args->out.dtype,
-                         (size_t)args->head_dim);
+    job->kernels->narrow(tensor_at(&args->out, sequence->query_batch, sequence->query_token + i, head), scratch->line,
+                         args->out.dtype, (size_t)args->head_dim);
     if (args->lse) *lse_at(args, sequence->query_batch, sequence->query_token + i, head) = (float)(max + log(sum));
     return RMASK_OK;
 }
@@ -79,7 +81,8 @@ rmask_status rmask_attention_reference(const attention_job *job, rmask_error *er
         const rmask_attention_sequence *sequence = &args->sequences[s];
         if ((size_t)sequence->num_keys > max_keys) max_keys = (size_t)sequence->num_keys;
         for (int m = 0; m < sequence->num_masks; m++)
-            if (sequence->masks[m] && (size_t)rmask_cols(sequence->masks[m]) > max_cols) max_cols = (size_t)rmask_cols(sequence->masks[m]);
+            if (sequence->masks[m] && (size_t)rmask_cols(sequence->masks[m]) > max_cols)
+                max_cols = (size_t)rmask_cols(sequence->masks[m]);
     }
     const size_t dim = (size_t)args->head_dim, num_doubles = max_keys + 2 * dim;
     double *doubles = rmask_allocate(&job->allocator, num_doubles, sizeof *doubles);

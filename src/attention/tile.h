@@ -14,8 +14,8 @@ typedef struct tile_item {
     int32_t sequence;
     int32_t first_head, num_heads; /* query heads of one KV head */
     int32_t first_query, num_queries;
-    int32_t split, num_splits;     /* this item's share of the keys, SPLIT_KEYS at a time; 1: all of them */
-    int64_t partial;               /* with splits: where the tile's partial results begin, in floats */
+    int32_t split, num_splits; /* this item's share of the keys, SPLIT_KEYS at a time; 1: all of them */
+    int64_t partial;           /* with splits: where the tile's partial results begin, in floats */
     int64_t cost;
 } tile_item;
 
@@ -26,10 +26,11 @@ enum { SPLIT_KEYS = 2048 };
 typedef struct tile_scratch {
     float *memory;
     size_t num_floats;
-    float *query, *out;   /* lanes: [panel][dim][lane]; rows: [row][dim] */
-    float *scores;        /* lanes: [key][lane]; rows: [key] */
-    float *keys, *values; /* widened: [key][dim], or keys [dim][key] where pages hold columns; NULL where tensors hold float32 */
-    float *line;          /* one row */
+    float *query, *out; /* lanes: [panel][dim][lane]; rows: [row][dim] */
+    float *scores;      /* lanes: [key][lane]; rows: [key] */
+    float *keys,
+        *values; /* widened: [key][dim], or keys [dim][key] where pages hold columns; NULL where tensors hold float32 */
+    float *line; /* one row */
     float *max, *sum, *factor, *position, *slope;
     tile_rows rows;
     key_runs unions[TILE_QUERIES / LANE_UNIT], pairs[2], whole, spare;
@@ -41,7 +42,8 @@ bool tile_scratch_create(const attention_job *job, int max_group, tile_scratch *
 void tile_scratch_destroy(const attention_job *job, tile_scratch *scratch);
 
 /* Computes one item. With splits the results go to `partials`: for each row (head, query) the maximum, the sum, and head_dim sums of values. */
-rmask_status tile_run(const attention_job *job, const tile_item *item, tile_scratch *scratch, float *partials, rmask_error *error);
+rmask_status tile_run(const attention_job *job, const tile_item *item, tile_scratch *scratch, float *partials,
+                      rmask_error *error);
 
 /* Puts the partial results of a split tile together, in the order of the splits. `item` is any of its items. */
 void tile_merge(const attention_job *job, const tile_item *item, float *partials, float *line);
