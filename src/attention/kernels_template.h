@@ -458,19 +458,38 @@ static inline __attribute__((always_inline)) void dot_rows(const float *query, i
     }
 }
 
+/* Scores of `vectors` vectors of keys, whose sums are independent work for the pipeline. */
+static inline __attribute__((always_inline)) void dot_column_block(const float *query, int head_dim, const void *keys,
+                                                                   rmask_dtype dtype, ptrdiff_t dim_stride, int first_key,
+                                                                   float *scores, const int vectors)
+{
+    vf even[4] = {{0}, {0}, {0}, {0}}, odd[4] = {{0}, {0}, {0}, {0}};
+    int d = 0;
+    for (; d + 2 <= head_dim; d += 2)
+        for (int v = 0; v < vectors; v++) {
+            size_t at = (size_t)(d * dim_stride + first_key + v * WIDTH);
+            even[v] += query[d] * load_as(keys, dtype, at);
+            odd[v] += query[d + 1] * load_as(keys, dtype, at + (size_t)dim_stride);
+        }
+    for (int v = 0; v < vectors; v++) {
+        if (d < head_dim) even[v] += query[d] * load_as(keys, dtype, (size_t)(d * dim_stride + first_key + v * WIDTH));
+        store(scores + first_key + v * WIDTH, even[v] + odd[v]);
+    }
+}
+
 static inline __attribute__((always_inline)) void dot_columns(const float *query, int head_dim, const void *keys,
                                                               rmask_dtype dtype, ptrdiff_t dim_stride, int num_keys,
                                                               float *scores)
 {
-    for (int key = 0; key < num_keys; key += WIDTH) {
-        size_t n = num_keys - key < WIDTH ? (size_t)(num_keys - key) : WIDTH;
-        vf sum = {0};
-        for (int d = 0; d < head_dim; d++) {
-            size_t at = (size_t)(d * dim_stride + key);
-            sum += query[d] * (n == WIDTH ? load_as(keys, dtype, at) : load_some_as(keys, dtype, at, n));
-        }
-        store_some(scores + key, sum, n);
-    }
+    int key = 0;
+    for (; key + 4 * WIDTH <= num_keys; key += 4 * WIDTH)
+        dot_column_block(query, head_dim, keys, dtype, dim_stride, key, scores, 4);
+    for (; key + WIDTH <= num_keys; key += WIDTH) dot_column_block(query, head_dim, keys, dtype, dim_stride, key, scores, 1);
+    if (key == num_keys) return;
+    const size_t n = (size_t)(num_keys - key);
+    vf sum = {0};
+    for (int d = 0; d < head_dim; d++) sum += query[d] * load_some_as(keys, dtype, (size_t)(d * dim_stride + key), n);
+    store_some(scores + key, sum, n);
 }
 
 static inline __attribute__((always_inline)) void dot_as(const float *query, int head_dim, const void *keys, rmask_dtype dtype,
@@ -493,29 +512,35 @@ static void dot_keys(const float *query, int head_dim, const void *keys, rmask_d
     }
 }
 
-/* Four vectors of `out` at a time stay in registers while all keys go by. */
+/* `vectors` vectors of `out` stay in registers while all keys go by. */
+static inline __attribute__((always_inline)) int add_value_blocks(float *out, int d, int head_dim, const float *weights,
+                                                                  const void *values, rmask_dtype dtype, ptrdiff_t token_stride,
+                                                                  int num_keys, const int vectors)
+{
+    for (; d + vectors * WIDTH <= head_dim; d += vectors * WIDTH) {
+        vf sum[8];
+        for (int i = 0; i < vectors; i++) sum[i] = load(out + d + i * WIDTH);
+        for (int key = 0; key < num_keys; key++)
+            for (int i = 0; i < vectors; i++)
+                sum[i] += weights[key] * load_as(values, dtype, (size_t)(key * token_stride + d + i * WIDTH));
+        for (int i = 0; i < vectors; i++) store(out + d + i * WIDTH, sum[i]);
+    }
+    return d;
+}
+
 static inline __attribute__((always_inline)) void add_values_as(float *out, int head_dim, const float *weights,
                                                                 const void *values, rmask_dtype dtype, ptrdiff_t token_stride,
                                                                 int num_keys)
 {
-    int d = 0;
-    for (; d + 4 * WIDTH <= head_dim; d += 4 * WIDTH) {
-        vf sum[4];
-        for (int i = 0; i < 4; i++) sum[i] = load(out + d + i * WIDTH);
-        for (int key = 0; key < num_keys; key++)
-            for (int i = 0; i < 4; i++)
-                sum[i] += weights[key] * load_as(values, dtype, (size_t)(key * token_stride + d + i * WIDTH));
-        for (int i = 0; i < 4; i++) store(out + d + i * WIDTH, sum[i]);
-    }
-    for (; d < head_dim; d += WIDTH) {
-        size_t n = head_dim - d < WIDTH ? (size_t)(head_dim - d) : WIDTH;
-        vf sum = load_some_as(out, RMASK_FLOAT32, (size_t)d, n);
-        for (int key = 0; key < num_keys; key++) {
-            size_t at = (size_t)(key * token_stride + d);
-            sum += weights[key] * (n == WIDTH ? load_as(values, dtype, at) : load_some_as(values, dtype, at, n));
-        }
-        store_some(out + d, sum, n);
-    }
+    int d = add_value_blocks(out, 0, head_dim, weights, values, dtype, token_stride, num_keys, 8);
+    d = add_value_blocks(out, d, head_dim, weights, values, dtype, token_stride, num_keys, 4);
+    d = add_value_blocks(out, d, head_dim, weights, values, dtype, token_stride, num_keys, 1);
+    if (d == head_dim) return;
+    const size_t n = (size_t)(head_dim - d);
+    vf sum = load_some_as(out, RMASK_FLOAT32, (size_t)d, n);
+    for (int key = 0; key < num_keys; key++)
+        sum += weights[key] * load_some_as(values, dtype, (size_t)(key * token_stride + d), n);
+    store_some(out + d, sum, n);
 }
 
 static void add_values(float *out, int head_dim, const float *weights, const void *values, rmask_dtype dtype,

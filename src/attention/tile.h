@@ -8,7 +8,7 @@
 #include "attention/product.h"
 
 /* CHUNK_KEYS keys are scored, softmaxed and used up at a time: their scores for MAX_LANES lanes are 64 KB. */
-enum { TILE_QUERIES = RMASK_ATTENTION_TILE_QUERIES, CHUNK_KEYS = 256, MIN_ROWS_WIDE = 9 };
+enum { TILE_QUERIES = RMASK_ATTENTION_TILE_QUERIES, CHUNK_KEYS = 256, MIN_ROWS_WIDE = 7 };
 
 typedef struct tile_item {
     int32_t sequence;
