@@ -7,7 +7,7 @@ import contextlib
 import math
 import mmap
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -92,41 +92,30 @@ def _sparse_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return np.frombuffer(pages, dtype).reshape(shape)
 
 
-class _TileTable(NamedTuple):
-    """The tiles with a cell of several masks, one mask behind the other, and the bits of their partial ones."""
-
-    starts: np.ndarray  # int64 [masks, M + 1]
-    cols: np.ndarray  # int32 [tiles + 1], ascending in each row
-    slots: np.ndarray  # int32 [tiles + 1]: -1 for a full tile, the place of its bits for a partial one
-    bits: np.ndarray  # uint8 [partial tiles or 1, bytes of a tile]
+_NONE, _FULL = 0, 1  # slots of tiles without and with all cells; those of partial ones follow
+_CELLS_AT_ONCE = 1 << 20  # what is listed of the tiles at a time is little beside the table
 
 
-def _tile_table(masks: list[Mask], tiles: list[tuple[Mask, Mask]], sides: tuple[int, int]) -> _TileTable:
-    num_tiles, num_partial = sum(f.nnz + p.nnz for f, p in tiles), sum(p.nnz for _, p in tiles)
-    # One entry more than there are, so that look-ups that find nothing have something to read.
-    table = _TileTable(
-        np.empty((len(masks), tiles[0][0].rows + 1), np.int64),
-        np.zeros(num_tiles + 1, np.int32),
-        np.full(num_tiles + 1, -1, np.int32),
-        np.zeros((max(num_partial, 1), bytes_of_tile(sides)), np.uint8),
-    )
-    tile, slot = 0, 0
-    for i, (mask, (full, partial)) in enumerate(zip(masks, tiles, strict=True)):
-        indptr, indices = (full | partial).to_csr()
-        end = tile + len(indices)
-        table.starts[i] = indptr + tile
-        table.cols[tile:end] = indices
-        table.slots[tile:end][_places_in(partial, indptr, indices)] = np.arange(slot, slot + partial.nnz, dtype=np.int32)
-        write_tile_bits(mask, partial, sides, table.bits[slot : slot + partial.nnz])
-        tile, slot = end, slot + partial.nnz
-    return table
+def _write_slots(slots: np.ndarray, tiles: Mask, first: int | None) -> None:
+    """Into slots [rows, cols] of tiles: `first`, counted on from tile to tile, or _FULL where that is None."""
+    rows_at_once = max(1, _CELLS_AT_ONCE // max(tiles.cols, 1))
+    for begin in range(0, tiles.rows if tiles.nnz else 0, rows_at_once):
+        rows, cols = tiles[begin : begin + rows_at_once].to_coo()
+        slots[begin : begin + rows_at_once][rows, cols] = _FULL if first is None else np.arange(first, first + len(rows), dtype=np.int32)
+        first = None if first is None else first + len(rows)
 
 
-def _places_in(part: Mask, indptr: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Where in compressed rows the cells of a mask are that is part of them."""
-    part_rows, part_cols = part.to_coo()
-    rows = np.repeat(np.arange(part.rows, dtype=np.int64), np.diff(indptr))
-    return np.searchsorted(rows * part.cols + indices, part_rows.astype(np.int64) * part.cols + part_cols)
+def _tile_table(masks: list[Mask], tiles: list[tuple[Mask, Mask]], sides: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Slots int32 [masks, M, N] of all tiles, and the bits of each slot, uint8 [slots, bytes of a tile]."""
+    slots = _sparse_zeros((len(masks), *tiles[0][0].shape), np.int32)
+    bits = np.empty((2 + sum(partial.nnz for _, partial in tiles), bytes_of_tile(sides)), np.uint8)
+    bits[_NONE], bits[_FULL], first = 0, 0xFF, 2
+    for mask, (full, partial), own in zip(masks, tiles, slots, strict=True):
+        _write_slots(own, full, None)
+        _write_slots(own, partial, first)
+        write_tile_bits(mask, partial, sides, bits[first : first + partial.nnz])
+        first += partial.nnz
+    return slots, bits
 
 
 def _mask_mod(
@@ -136,8 +125,12 @@ def _mask_mod(
     unit: int,
     device: Any,
 ) -> Callable[..., torch.Tensor]:
-    """Looks a token pair's tile up among those with a cell, and the pair in the tile's bits where it is partial. Kernels ask about partial
-    tiles only, torch's plain version about all. What this holds grows with the tiles that have a cell, not with the grid."""
+    """Looks a token pair's tile up in a table of the grid of tiles, and the pair in the tile's bits. Kernels ask about partial tiles only,
+    torch's plain version about all. The table is as large as kv_indices, and like it takes memory only where there are tiles.
+
+    No search, though the tiles are few: torch.compile writes an expression out anew wherever it is used, and so a bisection of 2 steps took
+    it a minute, of more steps hours.
+    """
     import torch
 
     q, kv = block_size
@@ -145,30 +138,21 @@ def _mask_mod(
     flat, flat_tiles = [m for heads in masks for m in heads], [t for heads in tiles for t in heads]
     first = list({id(m): i for i, m in reversed(list(enumerate(flat)))}.values())[::-1]  # where each distinct mask is first
     number = {id(flat[i]): k for k, i in enumerate(first)}
+    batch, heads, (num_rows, num_cols), tile_cols = len(masks), len(masks[0]), flat_tiles[0][0].shape, sides[1]
     table = _tile_table([flat[i] for i in first], [flat_tiles[i] for i in first], sides)
-    steps = max(int(np.diff(table.starts, axis=1).max(initial=1)), 1).bit_length()
-    batch, heads, num_rows, tile_bytes = len(masks), len(masks[0]), flat_tiles[0][0].rows, table.bits.shape[1]
-    starts, cols, slots, bits = (torch.from_numpy(array.reshape(-1)).to(device) for array in table)
+    tile_bytes = table[1].shape[1]
+    slots, bits = (torch.from_numpy(array.reshape(-1)).to(device) for array in table)
     numbers = torch.tensor([number[id(m)] for m in flat], device=device)
-    tile_cols = sides[1]
 
     def mask_mod(b: torch.Tensor, h: torch.Tensor, q_idx: torch.Tensor, kv_idx: torch.Tensor) -> torch.Tensor:
-        tile_row, tile_col = (q_idx // q).clamp(max=num_rows - 1), kv_idx // kv
+        tile_row = (q_idx // q).clamp(max=num_rows - 1).to(torch.int64)
         if len(first) > 1:
             entry = (b * heads if batch > 1 else b * 0) + (h if heads > 1 else h * 0)
-            tile_row = tile_row + numbers[entry] * (num_rows + 1)
-        low, end = starts[tile_row], starts[tile_row + 1]
-        high = end
-        for _ in range(steps):  # the first of the row's tiles at or right of tile_col, by bisection
-            middle = (low + high) // 2
-            is_left = (low < high) & (cols[middle] < tile_col)
-            low, high = torch.where(is_left, middle + 1, low), torch.where(is_left, high, middle)
-        found = (low < end) & (cols[low] == tile_col)
-        slot = slots[low].to(torch.int64)
+            tile_row = tile_row + numbers[entry] * num_rows
+        slot = slots[tile_row * num_cols + (kv_idx // kv).clamp(max=num_cols - 1)].to(torch.int64)
         bit = (q_idx % q // unit) * tile_cols + kv_idx % kv // unit
-        byte = bits[slot.clamp(min=0) * tile_bytes + bit // 8].to(torch.int32)
-        is_set = ((byte >> (bit % 8).to(torch.int32)) & 1) == 1
-        return found & ((slot < 0) | is_set)
+        byte = bits[slot * tile_bytes + bit // 8].to(torch.int32)
+        return ((byte >> (bit % 8).to(torch.int32)) & 1) == 1
 
     return mask_mod
 
