@@ -172,8 +172,8 @@ def test_way_back_from_torchs_own():
 
 
 def test_compiled():
-    """The kernel that torch.compile makes for the CPU, which skips tiles and asks mask_mod inside of the others. Its rows have so many tiles
-    that a mask_mod which grows with them, as a search would, is not compiled within a minute."""
+    """The kernel that torch.compile makes for the CPU, which skips tiles and asks mask_mod inside of the others. Rows have so many tiles
+    that a mask_mod which grows with them, as a search would, is not compiled within minutes."""
     mask = Mask.parse("causal & (sink(5) | window(370))", 512)
     q, k, v = tensors(1, 1, 512, 512)
     try:
