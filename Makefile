@@ -8,6 +8,9 @@ SECONDS ?= 60
 TARGETS ?=
 COUNT ?= 100000
 BENCH ?=
+MODEL ?= models/smollm2
+TEXT ?=
+TOKENS ?= 4096
 configure = cmake --preset $(1) --log-level=NOTICE >/dev/null
 # Results also go to ctest.xml in the build folder.
 ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
@@ -16,7 +19,7 @@ ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
 bench install pictures: override PRESET = release
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build bench test python test-python bench-python check-sanitizers fuzz fuzz-keep fuzz-smoke test-install test-arm install pictures format clean
+.PHONY: help setup build bench test python test-python bench-python profile check-sanitizers fuzz fuzz-keep fuzz-smoke test-install test-arm install pictures format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -92,6 +95,19 @@ test-python: python ## the Python package's tests
 
 bench-python: python ## the Python package beside what its users have today: report/index.html (BENCH="--quick")
 	@.venv/bin/python python/bench $(BENCH)
+
+.venv/model: python/requirements-model.txt .venv/ready
+	@echo 'setup: transformers into .venv (pip install, may take a minute)' >&2
+	@.venv/bin/pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
+
+models/smollm2/config.json: | python .venv/model
+	@.venv/bin/python -m roarmask.model --install --out models/smollm2
+
+profile: python .venv/model $(MODEL)/config.json ## where SmolLM2's attention goes over 4k tokens of text: report/profile.html (MODEL, TEXT, TOKENS)
+	@$(if $(TEXT),,scripts/setup.sh text)
+	@.venv/bin/python -m roarmask.profile --model $(MODEL) $(if $(TEXT),--text $(TEXT),--skip 2000 --text .deps/text/debian-faq.en.txt --text .deps/text/GPL-3) \
+		--tokens $(TOKENS) --keep 0.95 --masses report/masses.npy -o report/profile.atlas
 
 install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	cmake --install build --prefix $(PREFIX)

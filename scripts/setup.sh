@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes a machine ready: setup.sh build | test | fuzz | arm | python | format
+# Makes a machine ready: setup.sh build | test | fuzz | arm | python | text | format
 #   build   tools and libraries; CRoaring if it can be had (without it the benchmark lacks a peer, with a warning)
 #   test    the same, but CRoaring is required: it is the tests' oracle; and a Python with NumPy, SciPy and pyroaring
 #   fuzz    as build, with CRoaring required, and clang with libFuzzer
 #   arm     a cross compiler, an emulator and Arm libraries, for `make test-arm`
 #   python  as build, and what a virtual environment and an extension module need
+#   text    real texts for `make profile`, to .deps/text: the Debian FAQ and the GPL
 #   format  clang-format
 # What is there already is left alone, without touching the network.
 set -euo pipefail
@@ -140,6 +141,27 @@ fetch_arm_libraries() {
     rm -rf "$root/apt" "$root"/*.deb
 }
 
+# Unpacked from Debian's package rather than installed: small systems leave documentation out when they install.
+fetch_texts() {
+    local text=$deps/text
+    [[ -s $text/debian-faq.en.txt && -s $text/GPL-3 ]] && return 0
+    say "fetching a text (apt-get download debian-faq, 0.5 MB)"
+    local work
+    mkdir -p "$deps"
+    work=$(mktemp -d "$deps/fetch.XXXXXX")
+    chmod 755 "$work"
+    command -v apt-get >/dev/null || die "no apt-get to fetch the Debian FAQ with: name a text of your own, make profile TEXT=FILE"
+    if ! (cd "$work" && { apt-get -q download debian-faq || { apt-get -q update && apt-get -q download debian-faq; }; }) </dev/null >"$log" 2>&1; then
+        rm -rf "$work"
+        die "apt-get failed, its output is in .deps/setup.log; or name a text of your own: make profile TEXT=FILE"
+    fi
+    dpkg-deb -x "$work"/debian-faq_*.deb "$work"
+    mkdir -p "$text"
+    cp /usr/share/common-licenses/GPL-3 "$text/GPL-3"
+    gzip -dc "$work/usr/share/doc/debian/FAQ/debian-faq.en.txt.gz" >"$text/debian-faq.en.txt"
+    rm -rf "$work"
+}
+
 build_packages=(build-essential cmake ninja-build pkg-config libjansson-dev libzip-dev libcairo2-dev libcmocka-dev)
 have_croaring || build_packages+=(python3-pip ca-certificates)
 # Attention is faster with libxsmm and works without: it is for this processor only, and not worth stopping for where it cannot be had.
@@ -171,6 +193,7 @@ case $purpose in
         need_packages "${build_packages[@]}" python3-venv python3-dev
         fetch_croaring || say "warning: no CRoaring, so the benchmark will lack its croaring methods"
         ;;
+    text) fetch_texts ;;
     format) need_packages clang-format ;;
-    *) die "unknown purpose '$purpose': build, test, fuzz, arm, python or format" ;;
+    *) die "unknown purpose '$purpose': build, test, fuzz, arm, python, text or format" ;;
 esac
