@@ -150,5 +150,6 @@ int show_main(int argc, char **argv);
 int diff_main(int argc, char **argv);
 int verify_main(int argc, char **argv);
 int atlas_main(int argc, char **argv);
+int attention_main(int argc, char **argv);
 
 #endif

@@ -24,6 +24,9 @@ static const struct command {
     {"diff", diff_main, "where two masks differ, in numbers and as a picture"},
     {"verify", verify_main, "whether files are whole"},
     {"atlas", atlas_main, "the masks of a whole model in one file"},
+#ifdef ROARMASK_HAVE_ATTENTION
+    {"attention", attention_main, "how much faster attention gets by a mask"},
+#endif
     {"bench", bench_main, "measure this and other ways to hold a mask"},
 };
 
@@ -40,7 +43,7 @@ static int print_help(void)
     puts("Usage: roarmask COMMAND [OPERAND...] [OPTION...]\n"
          "Block-sparse attention masks in bytes to megabytes.\n");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+        printf("  %-9s %s\n", commands[i].name, commands[i].summary);
     puts("\n"
          "  roarmask COMMAND --help    the operands and options of a command\n"
          "  roarmask --version         the version\n"
