@@ -105,7 +105,7 @@ static rmask *read_mask(const struct attention_options *options)
     if (cli_is_file(options->mask))
         return cli_operand(options->mask, CLI_GRID_UNSET);
     int32_t blocks = (options->problem.tokens - 1) / options->problem.block + 1;
-    return cli_expression(options->mask, (cli_grid){blocks, blocks});
+    return cli_operand(options->mask, (cli_grid){blocks, blocks});
 }
 
 /* ---------------------------------------------------------------- what comes out */
