@@ -250,10 +250,10 @@ static void long_decode(void **state)
     for (int queries = 1; queries <= 40; queries += queries < 3 ? 1 : 37)
         for (int masked = 0; masked < 3; masked++) {
             problem p;
-            problem_spec spec = plain_spec(queries, 9001);
+            problem_spec spec = plain_spec(queries, 20001);
             note("%d queries, %d masks", queries, masked);
-            spec.num_heads = 4, spec.num_kv_heads = 2, spec.layout = PAGES_JOINED, spec.key_dtype = RMASK_BFLOAT16, spec.sinks = true;
-            spec.block_queries = spec.block_keys = masked == 2 ? 1 : 16;
+            spec.num_heads = 8, spec.num_kv_heads = 2, spec.layout = PAGES_JOINED, spec.key_dtype = RMASK_BFLOAT16, spec.sinks = true;
+            spec.block_keys = masked == 2 ? 1 : 16;
             spec.block_queries = 4000; /* few rows, so that making them takes no time */
             spec.sequences[0].num_masks = masked;
             spec.sequences[0].kind[0] = "random 50%", spec.sequences[0].kind[1] = NULL;

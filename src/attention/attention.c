@@ -71,20 +71,21 @@ static rmask_status plan_tile(const attention_job *job, tile_item item, bool spl
     if (split) item.num_splits = (int32_t)((keys + SPLIT_KEYS / 2) / SPLIT_KEYS);
     if (item.num_splits < 1) item.num_splits = 1;
     item.cost = (keys / item.num_splits + 1) * item.num_queries * item.num_heads;
-    if (item.num_splits > 1) {
+    if (item.num_splits > 1 && !job->dry) {
         item.partial = (int64_t)plan->num_partials;
         plan->num_partials += (size_t)item.num_splits * tile_partial_floats(job, &item);
     }
     if (item.num_heads > plan->max_heads) plan->max_heads = item.num_heads;
-    if (!rmask_vec_reserve(&job->allocator, &plan->items, (size_t)item.num_splits)) return rmask_fail_nomem(error);
-    for (item.split = 0; item.split < item.num_splits; item.split++) rmask_vec_put(&plan->items, item);
+    const int32_t num_items = job->dry ? 1 : item.num_splits; /* the first share counts for all */
+    if (!rmask_vec_reserve(&job->allocator, &plan->items, (size_t)num_items)) return rmask_fail_nomem(error);
+    for (item.split = 0; item.split < num_items; item.split++) rmask_vec_put(&plan->items, item);
     return RMASK_OK;
 }
 
 static rmask_status make_plan(const attention_job *job, work_plan *plan, rmask_error *error)
 {
     const int64_t num_tiles = count_tiles(job);
-    const bool split = num_tiles < SPLIT_BELOW_TILES && !job->dry;
+    const bool split = num_tiles < SPLIT_BELOW_TILES;
     if (!rmask_vec_reserve(&job->allocator, &plan->items, (size_t)num_tiles)) return rmask_fail_nomem(error);
     for (int i = 0; i < job->args->num_sequences; i++) {
         const rmask_attention_sequence *sequence = &job->args->sequences[i];
@@ -105,14 +106,19 @@ static int compare_cost(const void *a, const void *b)
     return (x->cost < y->cost) - (x->cost > y->cost);
 }
 
-static int thread_count(const attention_job *job, size_t num_items)
+/* Not more than have something to do for longer than it takes to wake them, and to wait for them where others use the processor too: some 100 us. */
+static int thread_count(const attention_job *job, const work_plan *plan)
 {
 #ifdef _OPENMP
+    const double products_a_thread = 1 << 20;
     int threads = job->args->num_threads > 0 ? job->args->num_threads : omp_get_max_threads();
-    return (size_t)threads < num_items ? threads : num_items > 0 ? (int)num_items : 1;
+    double products = 0;
+    for (size_t i = 0; i < plan->items.len; i++) products += (double)plan->items.at[i].cost * job->args->head_dim;
+    if (threads > products / products_a_thread + 1) threads = (int)(products / products_a_thread) + 1;
+    return (size_t)threads < plan->items.len ? threads : plan->items.len > 0 ? (int)plan->items.len : 1;
 #else
     (void)job;
-    (void)num_items;
+    (void)plan;
     return 1;
 #endif
 }
@@ -143,7 +149,7 @@ static rmask_status run_plan(const attention_job *job, work_plan *plan, float *p
                              rmask_error *error)
 {
     const int64_t num_items = (int64_t)plan->items.len;
-    const int threads = thread_count(job, plan->items.len);
+    const int threads = thread_count(job, plan);
     first_failure failure = {.taken = ATOMIC_FLAG_INIT};
     atomic_init(&failure.status, RMASK_OK);
     if (threads > 1) qsort(plan->items.at, plan->items.len, sizeof *plan->items.at, compare_cost);
@@ -162,7 +168,7 @@ static rmask_status run_plan(const attention_job *job, work_plan *plan, float *p
         }
 #pragma omp for schedule(dynamic, 1)
         for (int64_t i = 0; i < num_items; i++)
-            if (plan->items.at[i].num_splits > 1 && plan->items.at[i].split == 0 &&
+            if (!job->dry && plan->items.at[i].num_splits > 1 && plan->items.at[i].split == 0 &&
                 atomic_load_explicit(&failure.status, memory_order_relaxed) == RMASK_OK)
                 tile_merge(job, &plan->items.at[i], partials, scratch.line);
 #pragma omp critical(rmask_attention_work)
