@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -34,11 +35,15 @@ def _engine() -> ModuleType:
     global _loaded
     if _loaded is None:
         try:
-            from . import _attention
+            _loaded = import_module("roarmask._attention")
         except ModuleNotFoundError as error:
             raise ImportError("this roarmask was built without attention (CMake's ROARMASK_BUILD_ATTENTION)") from error
-        _loaded = _attention
     return _loaded
+
+
+def _is_compiling() -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.compiler.is_compiling()
 
 
 def _is_torch(tensor: Any) -> bool:
@@ -151,6 +156,17 @@ def attention(
         IndexError: for a mask whose grid does not cover the tokens.
         NotImplementedError: for torch tensors whose gradients are recorded.
     """
+    if _is_compiling():
+        if out is not None or stats is not None:
+            raise NotImplementedError("in what torch.compile compiles, out and stats cannot be given")
+        from . import _torch
+
+        options = {
+            "block": block, "causal": causal, "scale": scale, "soft_cap": soft_cap, "alibi_slopes": alibi_slopes, "sinks": sinks,
+            "first_position": first_position, "key_lens": key_lens, "cu_seqlens": cu_seqlens, "cu_seqlens_k": cu_seqlens_k,
+            "return_lse": return_lse, "threads": threads, "reference": reference,
+        }  # fmt: skip
+        return _torch.compiled(query, key, value, mask, options)
     options = _options(mask, block, causal, scale, soft_cap, alibi_slopes, sinks, threads, reference)
     out, lse = _outputs(query, (key, value), out, return_lse)
     if query.ndim == 4:
