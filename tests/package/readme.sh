@@ -19,6 +19,14 @@ for page in README.md docs/atlas.md; do
     [[ -n $expected && $actual == "$expected" ]] || { echo "the C program prints '$actual', $page says '$expected'" >&2; exit 1; }
 done
 
+# That of attention is linked as its page says, but for the place.
+blocks docs/attention.md c >example.c
+cc -std=c11 -Wall -Wextra -Wpedantic -Werror -I"$root/include" example.c -L"$build/src/attention" -L"$build/src" \
+    -Wl,-rpath,"$build/src/attention:$build/src" -lroarmask-attention -lroarmask -o example
+expected=$(sed -n 's,.*/\* prints: \(.*\) \*/.*,\1,p' example.c)
+actual=$(./example)
+[[ -n $expected && $actual == "$expected" ]] || { echo "the C program prints '$actual', docs/attention.md says '$expected'" >&2; exit 1; }
+
 commands=$(blocks README.md sh | grep '^roarmask ')
 while IFS= read -r command; do
     PATH=$build:$PATH bash -euc "$command" </dev/null >output 2>&1 ||
