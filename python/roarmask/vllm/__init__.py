@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attention masks in vLLM: the plugin behind `vllm serve MODEL --use-roaring-attention-masks`. See docs/vllm.md.
+
+`roarmask_vllm` is what vLLM loads; nothing here is imported before a configuration asks for masks.
+
+- config: what the user writes, and the masks that come of it
+- setup: checks it against the model, in the process that makes vLLM's configuration
+- layers: which layers of a worker run with which masks
+- step: what one step of the engine reads of the cache
+- cpu: the CPU backend
+- stats: counters, and how they reach /metrics
+
+Only setup, layers and cpu import vLLM.
+"""

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""At start-up, in the process that makes vLLM's configuration: the user's settings against the model, and the counters.
+
+What cannot work is refused here, before a model is loaded, in one line.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from vllm.logger import init_logger
+
+from roarmask_vllm import KEY
+
+from .config import Config, ConfigError, LayerMasks
+from .stats import PATH_VARIABLE, Stats
+
+logger = init_logger("vllm.roarmask")
+
+_collector: Any = None
+
+
+def prepare(vllm_config: Any) -> None:
+    """Checks additional_config["roarmask"], leaves it in the form that workers take, and makes the counters.
+
+    Raises:
+        ConfigError: a ValueError; the message says what to change.
+    """
+    try:
+        config = Config.parse(vllm_config.additional_config[KEY])
+        refuse_what_cannot_work(vllm_config)
+        masks = model_masks(config, vllm_config)
+    except ConfigError as error:
+        raise ConfigError(f"roaring attention masks: {error}") from None
+    vllm_config.additional_config = {**vllm_config.additional_config, KEY: config.as_dict()}
+    _count_into_metrics(vllm_config, len(masks))
+    distinct = {mask for layer in masks if layer is not None for mask in layer}
+    side = -(-vllm_config.model_config.max_model_len // config.block)
+    cells = side * (side + 1) / 2
+    densities = [sum(mask.nnz for mask in layer) / len(layer) / cells for layer in masks if layer is not None]
+    logger.info(
+        "Roaring attention masks: %d of %d layers, %d distinct masks of %d bytes, blocks of %d tokens, "
+        "%.1f%% of causal attention at %d tokens",
+        len(densities),
+        len(masks),
+        len(distinct),
+        sum(mask.nbytes for mask in distinct),
+        config.block,
+        100 * sum(densities) / max(len(densities), 1),
+        vllm_config.model_config.max_model_len,
+    )
+
+
+def model_masks(config: Config, vllm_config: Any) -> list[LayerMasks]:
+    """The masks of every layer and KV head of the model, all ranks'."""
+    model = vllm_config.model_config
+    return config.masks(model.get_total_num_hidden_layers(), model.get_total_num_kv_heads(), model.max_model_len)
+
+
+def refuse_what_cannot_work(vllm_config: Any) -> None:
+    """Raises ConfigError for an engine in which no layer, or not every step, could follow a mask."""
+    from vllm.platforms import current_platform
+
+    model, parallel = vllm_config.model_config, vllm_config.parallel_config
+    if not current_platform.is_cpu():
+        raise ConfigError(f"they run on vLLM's CPU platform; this is {current_platform.device_name or current_platform.device_type}")
+    if model.use_mla:
+        raise ConfigError("this model's latent attention (MLA) has no keys that a mask could select")
+    if model.is_encoder_decoder:
+        raise ConfigError("encoder-decoder models are not supported: cross attention has no positions that a mask could select")
+    if getattr(model, "is_mm_prefix_lm", False):
+        raise ConfigError("this model looks ahead within images, and masks are causal")
+    if vllm_config.cache_config.cache_dtype not in ("auto", "float16", "bfloat16"):
+        raise ConfigError(f"a quantised KV cache ({vllm_config.cache_config.cache_dtype}) is not supported: leave --kv-cache-dtype at auto")
+    speculative = vllm_config.speculative_config
+    if speculative is not None and getattr(speculative, "method", None) not in ("ngram", "suffix"):
+        raise ConfigError("speculative decoding with a draft model is not supported: its layers would be taken for the model's")
+    if getattr(parallel, "decode_context_parallel_size", 1) > 1 or getattr(parallel, "prefill_context_parallel_size", 1) > 1:
+        raise ConfigError("context parallelism is not supported: every worker needs a sequence's whole cache")
+
+
+def _count_into_metrics(vllm_config: Any, num_layers: int) -> None:
+    from prometheus_client import REGISTRY
+
+    global _collector
+    inherited = _collector is None and PATH_VARIABLE in os.environ
+    make = Stats.open if inherited else Stats.create
+    stats = make(vllm_config.parallel_config.world_size, num_layers)
+    if _collector is not None:
+        REGISTRY.unregister(_collector)
+    _collector = stats
+    REGISTRY.register(stats)

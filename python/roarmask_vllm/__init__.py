@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door between vLLM and roarmask.vllm: the entry point that vLLM calls in every process, whether anybody wants masks or not.
+
+It is a package of its own so that calling it does not import roarmask: that happens when a configuration asks for masks. Until then
+vLLM has one flag more, and everything else is as before.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+KEY = "roarmask"  # in vLLM's additional_config
+FLAG = "--use-roaring-attention-masks"
+_ATTRIBUTE = "use_roaring_attention_masks"
+
+
+def register() -> None:
+    """The entry point of the group vllm.general_plugins. May be called any number of times."""
+    from vllm.engine.arg_utils import EngineArgs
+    from vllm.v1.attention.backends.registry import AttentionBackendEnum, register_backend
+
+    if getattr(EngineArgs, "_has_roarmask", False):
+        return
+    EngineArgs._has_roarmask = True
+    EngineArgs.add_cli_args = staticmethod(_with_flag(EngineArgs.add_cli_args))
+    EngineArgs.from_cli_args = classmethod(_with_value(EngineArgs.from_cli_args.__func__))
+    EngineArgs.create_engine_config = _with_masks(EngineArgs.create_engine_config)
+    # `choice` hands out vLLM's own class unless the current configuration asks for masks.
+    register_backend(AttentionBackendEnum.CPU_ATTN, "roarmask_vllm.choice.CPUAttentionBackend")
+
+
+def wants_masks(vllm_config: Any) -> bool:
+    """Whether a VllmConfig (or None) asks for masks."""
+    settings = getattr(vllm_config, "additional_config", None)
+    return isinstance(settings, dict) and KEY in settings
+
+
+def _with_flag(add_cli_args: Any) -> Any:
+    @functools.wraps(add_cli_args)
+    def add(parser: Any) -> Any:
+        parser = add_cli_args(parser)
+        parser.add_argument(
+            FLAG,
+            nargs="?",
+            const="",
+            default=None,
+            metavar="CONFIG",
+            help="Block-sparse attention masks: an expression such as 'sink(4) | window(64)' for all layers, an atlas, or a "
+            "configuration file (.toml, .json); without a value, a default. Write --use-roaring-attention-masks=CONFIG.",
+        )
+        return parser
+
+    return add
+
+
+def _with_value(from_cli_args: Any) -> Any:
+    @functools.wraps(from_cli_args)
+    def from_args(cls: Any, args: Any) -> Any:
+        value = getattr(args, _ATTRIBUTE, None)
+        if value is not None:
+            settings = dict(getattr(args, "additional_config", None) or {})
+            if KEY in settings:
+                raise ValueError(f"{FLAG} and {KEY!r} in --additional-config are two masks: give one")
+            args.additional_config = {**settings, KEY: value}
+        return from_cli_args(cls, args)
+
+    return from_args
+
+
+def _with_masks(create_engine_config: Any) -> Any:
+    @functools.wraps(create_engine_config)
+    def create(self: Any, *args: Any, **kwargs: Any) -> Any:
+        vllm_config = create_engine_config(self, *args, **kwargs)
+        if wants_masks(vllm_config):
+            from roarmask.vllm.setup import prepare
+
+            prepare(vllm_config)
+        return vllm_config
+
+    return create
