@@ -19,7 +19,7 @@ ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
 bench install pictures: override PRESET = release
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build bench test python test-python python-vllm test-vllm bench-python profile check-sanitizers fuzz fuzz-keep fuzz-smoke test-install test-arm install pictures format clean
+.PHONY: help setup build bench test python test-python python-vllm test-vllm bench-python profile check-sanitizers fuzz fuzz-keep fuzz-smoke test-cuda bench-cuda test-install test-arm install pictures format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -30,7 +30,7 @@ setup: ## install missing system packages and fetch CRoaring (every target does 
 build: ## build the library and the command, to build/roarmask
 	@scripts/setup.sh build
 	@$(call configure,$(PRESET))
-	@cmake --build --preset $(PRESET) --parallel $(JOBS) --target roarmask roarmask-static roarmask-attention roarmask-attention-static roarmask-cli
+	@cmake --build --preset $(PRESET) --parallel $(JOBS) --target roarmask roarmask-static roarmask-attention roarmask-attention-static roarmask-cuda-libraries roarmask-cli
 
 bench: build ## the benchmark: the published configuration, then 1M tokens, under two minutes
 	build/roarmask bench --preset seed,1m-structured,1m
@@ -67,6 +67,13 @@ fuzz-smoke: ## corrupt each golden file at random COUNT=100000 times, and count 
 	@$(call configure,$(PRESET))
 	@cmake --build --preset $(PRESET) --parallel $(JOBS) --target fuzz-smoke
 	@$(patsubst build-release,build,build-$(PRESET))/tests/fuzz-smoke --count $(COUNT) --jobs $(JOBS)
+
+test-cuda: ## with a GPU: the tests on the device, then again under compute-sanitizer (memcheck, racecheck)
+	@scripts/setup.sh test
+	@$(call configure,release)
+	@cmake --build --preset release --parallel $(JOBS) --target help | grep -q test_cuda_device || { echo 'test-cuda: nothing is built: there is no nvcc' >&2; exit 1; }
+	@cmake --build --preset release --parallel $(JOBS) --target test_cuda_device
+	@scripts/test_cuda.sh build/tests/cuda/test_cuda_device
 
 test-install: ## install into a temporary folder and build a consumer against it
 	@scripts/setup.sh test

@@ -38,12 +38,29 @@ cc -std=c11 "$here/attention.c" -o "$work/attention-static" $(pkg-config --cflag
     "$libdir"/libroarmask-attention.a "$libdir"/libroarmask.a $private
 expect "attention linked by pkg-config, static" "$("$work/attention-static")"
 
+# libroarmask-cuda is there where it was built.
+with_cuda=$([[ -f $PKG_CONFIG_PATH/roarmask-cuda.pc ]] && echo yes || true)
+if [[ $with_cuda ]]; then
+    # shellcheck disable=SC2046
+    cc -std=c11 "$here/cuda.c" -o "$work/cuda" $(pkg-config --cflags --libs roarmask-cuda)
+    expect "cuda linked by pkg-config" "$(LD_LIBRARY_PATH=$libdir "$work/cuda")"
+    private=$(pkg-config --static --libs roarmask-cuda | sed 's/-lroarmask[-a-z]*//g')
+    # shellcheck disable=SC2046,SC2086
+    cc -std=c11 "$here/cuda.c" -o "$work/cuda-static" $(pkg-config --cflags roarmask-cuda) \
+        "$libdir"/libroarmask-cuda.a "$libdir"/libroarmask.a $private
+    expect "cuda linked by pkg-config, static" "$("$work/cuda-static")"
+fi
+
 cmake -S "$here" -B "$work/consumer" -DCMAKE_PREFIX_PATH="$prefix" -DEXPECTED_VERSION="$version" --log-level=NOTICE >/dev/null
 cmake --build "$work/consumer" >/dev/null
 expect "linked by find_package, shared" "$("$work/consumer/by-shared")"
 expect "linked by find_package, static" "$("$work/consumer/by-static")"
 expect "attention by find_package, shared" "$("$work/consumer/attention-by-shared")"
 expect "attention by find_package, static" "$("$work/consumer/attention-by-static")"
+if [[ $with_cuda ]]; then
+    expect "cuda by find_package, shared" "$("$work/consumer/cuda-by-shared")"
+    expect "cuda by find_package, static" "$("$work/consumer/cuda-by-static")"
+fi
 expect "the command" "$("$prefix/bin/roarmask" --version | grep -oE '[0-9]+(\.[0-9]+)+')"
 
 # The shared libraries show their public functions only; that of the masks needs nothing but libc.
@@ -52,5 +69,10 @@ strange=$(nm -D --defined-only "$libdir/libroarmask.so" | awk '$3 !~ /^rmask_/ |
 shown=$(nm -D --defined-only "$libdir/libroarmask-attention.so" | awk '$3 !~ /^\.gomp_/ { print $3 }' | sort | xargs) # .gomp_: named locks of OpenMP
 public=$(sed -n 's/^RMASK_API .* \**\(rmask_attention[a-z_]*\)(.*/\1/p' "$prefix/include/roarmask/attention.h" | sort | xargs)
 [[ $shown == "$public" ]] || { echo "libroarmask-attention.so exports '$shown', its header has '$public'" >&2; exit 1; }
+if [[ $with_cuda ]]; then
+    shown=$(nm -D --defined-only "$libdir/libroarmask-cuda.so" | awk '{ print $3 }' | sort | xargs)
+    public=$(sed -n 's/^RMASK_API .* \**\(rmask_cuda[a-z_]*\)(.*/\1/p' "$prefix/include/roarmask/cuda.h" | sort | xargs)
+    [[ $shown == "$public" ]] || { echo "libroarmask-cuda.so exports '$shown', its header has '$public'" >&2; exit 1; }
+fi
 strange=$(readelf -d "$libdir/libroarmask.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE '^(libc\.|ld-linux)' || true)
 [[ -z $strange ]] || { echo "libroarmask.so needs $strange" >&2; exit 1; }
