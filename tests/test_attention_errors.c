@@ -263,6 +263,35 @@ static void runs_out_of_memory(void **state)
     problem_free(&p);
 }
 
+/* 64k tokens in a tenth of what the tensors take: nothing grows with queries times keys. */
+static void memory_stays_small(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    problem p;
+    problem_spec spec = spec_here(KEYS_BY_TOKEN);
+    spec.num_heads = spec.num_kv_heads = 1, spec.head_dim = 64, spec.lse = false, spec.causal = true;
+    spec.sequences[0].num_queries = spec.sequences[0].num_keys = 65536, spec.sequences[0].num_masks = 0;
+    static const char *const expressions[] = {"causal & (sink(1) | window(4))", "causal & random(0.002, seed=3)", "columns(1, 50, 900, 3000)"};
+    problem_create(&p, &spec, &random);
+    for (int i = 0; i < 3; i++) {
+        note("%s", expressions[i]);
+        expect_ok(rmask_parse(expressions[i], 4096, 4096, NULL, &p.masks[0][0], test_error));
+        p.sequences[0].num_masks = 1;
+        hook h = {0};
+        rmask_allocator allocator = hook_allocator(&h);
+        p.args.allocator = &allocator;
+        p.args.num_threads = 1;
+        expect_ok(rmask_attention(&p.args, test_error));
+        check_hook_empty(&h);
+        const size_t tensors = p.query_bytes + p.key_bytes + p.value_bytes + p.out_bytes;
+        expect(h.most_bytes < tensors / 10, "%zu bytes beside tensors of %zu", h.most_bytes, tensors);
+        rmask_release(p.masks[0][0]);
+        p.masks[0][0] = NULL;
+    }
+    problem_free(&p);
+}
+
 /* ---------------------------------------------------------------- damage */
 
 /* Every row of exceptions of a mapped mask in turn loses its order. */
@@ -318,6 +347,7 @@ int main(void)
         cmocka_unit_test(nothing_at_all),
         cmocka_unit_test(hostile_sizes),
         cmocka_unit_test(runs_out_of_memory),
+        cmocka_unit_test(memory_stays_small),
         cmocka_unit_test_setup_teardown(damaged_rows, make_folder, remove_folder),
     };
     return run_test_program(tests);

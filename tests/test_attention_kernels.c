@@ -236,6 +236,13 @@ static void dots_and_sums(void **state)
     }
 }
 
+static void peak(void **state)
+{
+    (void)state;
+    const double flops = rmask_attention_peak_flops();
+    expect(flops > 1e7 && flops < 1e13, "%g operations a second", flops);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +254,7 @@ int main(void)
         cmocka_unit_test(running_softmax),
         cmocka_unit_test(products),
         cmocka_unit_test(dots_and_sums),
+        cmocka_unit_test(peak),
     };
     return run_test_program(tests);
 }

@@ -75,8 +75,8 @@ typedef struct rmask_attention_sequence {
     int32_t num_keys;       /* 0 is allowed: zeros come out */
     int64_t key_batch;
     int64_t key_token;
-    const int32_t
-        *pages; /* ceil(num_keys / page_tokens) entries, each in [0, num_pages); only those with visible keys are read */
+    /* The block table: ceil(num_keys / page_tokens) entries, each in [0, num_pages). Pages without a visible key are not read. */
+    const int32_t *pages;
     const rmask *const *masks; /* num_masks masks: 1 for all heads, one a KV head, or one a head. A NULL among them is dense */
     int32_t num_masks;         /* 0: dense */
 } rmask_attention_sequence;
@@ -102,9 +102,8 @@ typedef struct rmask_attention_args {
     rmask_tensor key;   /* num_kv_heads heads */
     rmask_tensor value; /* num_kv_heads heads; the dtype of key */
     rmask_tensor out;   /* num_heads heads; may not overlap the inputs */
-    float *
-        lse; /* NULL, or the log (base e) of the denominator: entry (b, t, h) at b * lse_batch_stride + t * lse_token_stride + h *
-                         * lse_head_stride */
+    /* NULL, or the log (base e) of the denominator: entry (b, t, h) at b * lse_batch_stride + t * lse_token_stride + h * lse_head_stride */
+    float *lse;
     int64_t lse_batch_stride, lse_token_stride, lse_head_stride;
 
     int32_t num_heads; /* a multiple of num_kv_heads */
@@ -127,8 +126,8 @@ typedef struct rmask_attention_args {
 
     int32_t num_threads; /* 0 for OpenMP's own choice (OMP_NUM_THREADS) */
     rmask_attention_method method;
-    const rmask_allocator
-        *allocator; /* NULL for malloc. Scratch: some 400 KB a thread at head_dim 128, and some bytes a tile of queries */
+    /* NULL for malloc. Scratch: some 400 KB a thread at head_dim 128, and some bytes a tile of queries. */
+    const rmask_allocator *allocator;
     rmask_attention_work *work; /* NULL, or what was done is written here */
 } rmask_attention_args;
 
