@@ -19,7 +19,7 @@ ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
 bench install pictures: override PRESET = release
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build bench test python test-python python-vllm test-vllm bench-python profile check-sanitizers fuzz fuzz-keep fuzz-smoke test-cuda bench-cuda test-install test-arm install pictures format clean
+.PHONY: help setup build bench test python test-python python-vllm test-vllm bench-python bench-attention profile check-sanitizers fuzz fuzz-keep fuzz-smoke test-cuda bench-cuda test-install test-arm install pictures format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -118,6 +118,9 @@ test-vllm: python-vllm ## the vLLM plugin's tests, with the real engine and a re
 
 bench-python: python ## the Python package beside what its users have today: report/index.html (BENCH="--quick")
 	@.venv/bin/python python/bench $(BENCH)
+
+bench-attention: python ## attention over masks beside torch's: report/attention.html (BENCH="--quick")
+	@.venv/bin/python python/bench/attention.py $(BENCH)
 
 .venv/model: python/requirements-model.txt .venv/ready
 	@echo 'setup: transformers into .venv (pip install, may take a minute)' >&2

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import time
@@ -16,10 +14,9 @@ from typing import Any
 
 import page
 from child import CONTEXT
+from machine import available_gigabytes, machine
 from methods import METHODS
 from presets import BY_NAME, DEFAULT, PRESETS
-
-import roarmask
 
 HERE = Path(__file__).resolve().parent
 LENGTHS = [1 << k for k in range(14, 21)]
@@ -52,29 +49,6 @@ class Runner:
     def skip(self, why: dict[str, Any]) -> dict[str, Any]:
         self.done += 1
         return {"failed": why["failed"], "command": why["command"], "at": why.get("at")}
-
-
-def machine() -> dict[str, str]:
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    cpu = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), platform.machine())
-    versions = {name: _version(name) for name in ("numpy", "scipy", "torch", "pyroaring")}
-    return {"cpu": cpu, "cores": str(os.cpu_count()), "python": platform.python_version(), "roarmask": roarmask.__version__,
-            "simd": roarmask.simd_tier(), **versions}  # fmt: skip
-
-
-def _version(name: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "absent"
-
-
-def available_gigabytes() -> int:
-    with open("/proc/meminfo") as info:
-        free = next(int(line.split()[1]) for line in info if line.startswith("MemAvailable"))
-    return max(2, min(16, int(free * 0.8 / (1 << 20))))
 
 
 def arguments() -> argparse.Namespace:

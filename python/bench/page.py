@@ -20,7 +20,11 @@ NAMES = {
     "scipy": "scipy CSR",
     "pyroaring": "pyroaring rows",
     "sets": "dict of sets",
+    "sdpa": "SDPA, dense",
+    "sdpa_bias": "SDPA + mask",
+    "flex": "FlexAttention",
     "roarmask": "roarmask",
+    "roarmask_paged": "roarmask, paged",
 }
 COLOURS = {
     "dense": "#8a8f98",
@@ -28,7 +32,11 @@ COLOURS = {
     "scipy": "#2f6fb0",
     "pyroaring": "#8b5cb4",
     "sets": "#a8842c",
+    "sdpa": "#8a8f98",
+    "sdpa_bias": "#2f6fb0",
+    "flex": "#c2410c",
     "roarmask": "#0f9d76",
+    "roarmask_paged": "#5fbf9f",
 }
 OPERATIONS = [
     ("bytes", "memory", "what the allocators hand out for the mask"),

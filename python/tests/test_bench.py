@@ -35,6 +35,30 @@ def test_quick_benchmark(tmp_path):
         assert result["command"] in page
 
 
+def test_attention_benchmark(tmp_path):
+    """Without FlexAttention, whose compiler takes longer than all else."""
+    pytest.importorskip("torch")
+    pytest.importorskip("roarmask._attention")
+    command = [sys.executable, BENCH / "attention.py", "--quick", "--methods", "sdpa,sdpa_bias,roarmask,roarmask_paged", "--out", tmp_path]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == ""
+    report = json.loads((tmp_path / "attention.json").read_text())
+    assert {"mask", "tokens", "head_dim", "mode", "method", "ms", "command"} <= set.intersection(*map(set, report["rows"]))
+    assert all(row["ms"] > 0 and row["max_error"] < 1e-4 for row in report["rows"])
+    found = {(row["mode"], row["mask"], row["method"]) for row in report["rows"]}
+    for mode, methods in (("prefill", ["roarmask"]), ("decode", ["roarmask", "roarmask_paged"])):
+        masks = ["causal", "window + sink", "random 10%"]
+        assert {(mode, mask, method) for mask in masks for method in ["sdpa_bias", *methods]} <= found
+        assert {(mode, "dense", method) for method in ["sdpa", *methods]} <= found
+    assert report["memory"][0]["peak"] > 0
+    page = (tmp_path / "attention.html").read_text()
+    assert all(source.startswith("data:") for source in re.findall(r"(?:src|href)=[\"']?([^\"'\s>]*)", page)), "the page is self-contained"
+    assert "url(" not in page
+    subprocess.run([sys.executable, BENCH / "attention.py", "--page", "--out", tmp_path], capture_output=True, check=True)
+    assert (tmp_path / "attention.html").read_text() == page
+
+
 def test_unknown_names_are_refused(tmp_path):
     ended = subprocess.run([sys.executable, BENCH, "--preset", "2m", "--out", tmp_path], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
