@@ -132,34 +132,6 @@ def test_overlap_and_traffic() -> None:
     assert got["blocks"] == pytest.approx(sets[:2, 1:].sum(axis=-1).mean())
 
 
-@pytest.fixture(scope="module")
-def small_model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A Mistral of random weights and a text whose tokens are single bytes."""
-    transformers = pytest.importorskip("transformers")
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    folder = tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
-    config = transformers.MistralConfig(
-        vocab_size=256, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=512, sliding_window=96,
-    )  # fmt: skip
-    model = transformers.MistralForCausalLM(config)
-    for name, weights in model.named_parameters():
-        if "q_proj" in name or "k_proj" in name:
-            weights.data *= 40  # random weights attend to all tokens alike otherwise
-    model.save_pretrained(folder / "checkpoint")
-    letters = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(sorted(letters))}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder / "checkpoint")
-    rng = np.random.default_rng(5)
-    for name in ("one.txt", "two.txt"):
-        (folder / name).write_text("".join(rng.choice(list("abcdefgh "), 300)))
-    return {"model": folder / "checkpoint", "one": folder / "one.txt", "two": folder / "two.txt"}
-
-
 def run_command(small_model: dict[str, Path], out: Path, *more: str) -> dict[str, Any]:
     from roarmask.profile.__main__ import main
 
