@@ -162,6 +162,30 @@ def test_teacher_forced_prompt_with_cells_smaller_than_blocks(model: str) -> Non
     check_against_oracle(model, masks, asked, results)
 
 
+def test_a_models_own_window_and_a_mask(model: str, tmp_path: Path) -> None:
+    # The same weights as Mistral, whose window of 75 tokens ends within blocks and cells.
+    import vllm_oracle
+    from roarmask import Mask
+
+    for path in Path(model).iterdir():
+        (tmp_path / path.name).symlink_to(path.resolve())
+    config = json.loads((tmp_path / "config.json").read_text())
+    config.update(model_type="mistral", architectures=["MistralForCausalLM"], sliding_window=75)
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    masks = {"block": BLOCK_SIZE, "default": "strided(2)", "layers": {"4": "dense", "5": ["dense", "window(1)", "strided(2)"]}}
+    asked = prompts(model, [40, 110, 333])
+    results, _, _ = run(str(tmp_path), masks, [asked], 16, prompt_logprobs=True)
+    window = Mask.parse("window(75)", MAX_TOKENS)
+    two, one = (Mask.parse(e, MAX_TOKENS // BLOCK_SIZE).refine(BLOCK_SIZE) & window for e in ("causal & strided(2)", "window(1)"))
+    exact = [(two,) * 3] * 4 + [(window,) * 3, (window, one, two)] + [(two,) * 3] * 24
+    oracle = vllm_oracle.load(model)
+    for prompt, (tokens, of_prompt, of_output) in zip(asked, results, strict=True):
+        expected = vllm_oracle.log_probabilities(oracle, [*prompt, *tokens], exact, 1)
+        for i, (token, logprob) in enumerate(zip([*prompt[1:], *tokens], [*of_prompt, *of_output], strict=True)):
+            assert abs(expected[i, token] - logprob) < TOLERANCE
+
+
 def test_two_workers_share_the_heads(tmp_path: Path) -> None:
     # The real model's nine heads do not go into two.
     import torch

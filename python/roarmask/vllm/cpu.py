@@ -30,7 +30,7 @@ from roarmask_vllm import KEY, wants_masks
 from .._attend import paged_attention, split_cache
 from .._core import Mask
 from .config import Config, ConfigError
-from .layers import groups_of_heads, masks_of_layer
+from .layers import MaskedLayer, groups_of_heads, masked_layer
 from .setup import model_masks
 from .stats import Stats, WorkerStats
 from .step import Int32, Pieces, cut, in_cache_blocks, select
@@ -90,14 +90,17 @@ class RoarmaskCPUMetadataBuilder(CPUAttentionMetadataBuilder):
         self.config = config
         self.stats = Stats.open(parallel.world_size, len(masks)).worker(parallel.rank)
         self.report = _Report(self.stats) if parallel.rank == 0 else None
+        blocks: dict[Mask, int] = {}
         for name, layer in get_layers_from_vllm_config(self.vllm_config, Attention, self.layer_names).items():
-            of_layer = masks_of_layer(name, layer, masks, model.get_total_num_kv_heads(), model.max_model_len)
+            masked = masked_layer(name, layer, masks, config.block, model.get_total_num_kv_heads(), model.max_model_len)
             number = extract_layer_index(name)
-            if of_layer is None:
+            if masked is None:
                 self.stats.set(number, density=1)
                 continue
+            of_layer = masked.masks
             self.mask_sets.setdefault(of_layer, []).append(number)
-            layer.impl = RoarmaskCPUImpl(layer.impl, of_layer, config.block, number, self.stats)
+            blocks.update(dict.fromkeys(of_layer, masked.block))
+            layer.impl = RoarmaskCPUImpl(layer.impl, masked, number, self.stats)
             cells = of_layer[0].rows * (of_layer[0].rows + 1) / 2
             self.stats.set(
                 number,
@@ -106,8 +109,7 @@ class RoarmaskCPUMetadataBuilder(CPUAttentionMetadataBuilder):
                 mask_bytes=sum(mask.nbytes for mask in set(of_layer)),
             )
         num_blocks = -(-model.max_model_len // self.block_size)
-        distinct = {mask for of_layer in self.mask_sets for mask in of_layer}
-        self.cache_masks = {mask: in_cache_blocks(mask, config.block, self.block_size, num_blocks) for mask in distinct}
+        self.cache_masks = {mask: in_cache_blocks(mask, block, self.block_size, num_blocks) for mask, block in blocks.items()}
         self.paths = {what: self._path(what, getattr(config, what)) for what in ("prefill", "decode")}
         if self.mask_sets:
             logger.info_once("Roaring attention masks: prefill by %s, decode by %s.", *map(_PATHS.get, self.paths.values()))
@@ -118,7 +120,7 @@ class RoarmaskCPUMetadataBuilder(CPUAttentionMetadataBuilder):
         if asked == "table" and not fits:
             raise ConfigError(
                 f"roaring attention masks: {what} = \"table\" needs masks of whole blocks of the cache, which have {self.block_size} "
-                f"tokens; these have blocks of {self.config.block}: set --block-size or `block`"
+                f"tokens: set --block-size or `block`, which is {self.config.block}; a model's own sliding window never is"
             )
         if asked != "auto":
             return asked
@@ -192,11 +194,10 @@ class RoarmaskCPUImpl(CPUAttentionBackendImpl):
     sinks: torch.Tensor | None
     alibi_slopes: torch.Tensor | None
 
-    def __init__(self, dense: CPUAttentionBackendImpl, masks: tuple[Mask, ...], block: int, number: int, stats: WorkerStats) -> None:
+    def __init__(self, dense: CPUAttentionBackendImpl, masked: MaskedLayer, number: int, stats: WorkerStats) -> None:
         # Everything that vLLM's constructor, and the loading of weights since then, put there.
         self.__dict__.update(dense.__dict__)
-        self.masks = masks
-        self.block = block
+        self.masks, self.block = masked
         self.number = number
         self.stats = stats
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from vllm.distributed import get_tensor_model_parallel_rank, get_tensor_model_parallel_world_size
@@ -17,6 +18,13 @@ from .config import LayerMasks
 logger = init_logger("vllm.roarmask")
 
 
+class MaskedLayer(NamedTuple):
+    """What a layer of a worker runs with."""
+
+    masks: tuple[Mask, ...]  # one for each of the worker's KV heads
+    block: int  # tokens of their cells' sides
+
+
 class HeadGroup(NamedTuple):
     """KV heads next to each other that share a mask."""
 
@@ -25,20 +33,25 @@ class HeadGroup(NamedTuple):
     mask: Mask
 
 
-def masks_of_layer(name: str, layer: Any, masks: Sequence[LayerMasks], num_kv_heads: int, max_tokens: int) -> tuple[Mask, ...] | None:
+def masked_layer(
+    name: str, layer: Any, masks: Sequence[LayerMasks], block: int, num_kv_heads: int, max_tokens: int
+) -> MaskedLayer | None:
     """The masks of this worker's KV heads of a layer, or None where it stays dense; says why, once, if masks were asked for.
+
+    A layer with a sliding window of the model's own has the tokens of both, mask and window.
 
     Args:
         name: of the layer in the model, with its number.
         layer: vLLM's Attention.
         masks: of all layers and KV heads.
+        block: tokens of their cells' sides.
         num_kv_heads: of the layer, on all workers.
         max_tokens: the longest sequence that the engine takes.
     """
     of_layer = masks[extract_layer_index(name)]
     if of_layer is None:
         return None
-    reason = _reason_to_stay_dense(layer, max_tokens)
+    reason = _reason_to_stay_dense(layer)
     if reason is not None:
         logger.warning("Layer %s stays dense: %s.", name, reason)
         return None
@@ -46,16 +59,22 @@ def masks_of_layer(name: str, layer: Any, masks: Sequence[LayerMasks], num_kv_he
     # With more workers than KV heads, neighbours hold copies of one.
     first: int = rank * num_kv_heads // workers
     end: int = first + layer.num_kv_heads
-    return tuple(of_layer[first:end])
+    of_worker = tuple(of_layer[first:end])
+    # A window that no sequence reaches the end of is none.
+    if layer.sliding_window is None or layer.sliding_window >= max_tokens:
+        return MaskedLayer(of_worker, block)
+    return MaskedLayer(tuple(_within_window(mask, block, layer.sliding_window, max_tokens) for mask in of_worker), 1)
 
 
-def _reason_to_stay_dense(layer: Any, max_tokens: int) -> str | None:
+@cache
+def _within_window(mask: Mask, block: int, window: int, tokens: int) -> Mask:
+    """Token-exact: a model's window ends where it ends, and not with a block. Equal ones are one object."""
+    return mask.refine(block, block, tokens, tokens) & Mask.parse(f"window({window})", tokens)
+
+
+def _reason_to_stay_dense(layer: Any) -> str | None:
     if layer.attn_type != AttentionType.DECODER:
         return f"its attention is of type {layer.attn_type}, and masks are for causal self-attention"
-    # A window that no sequence reaches the end of is none.
-    if layer.sliding_window is not None and layer.sliding_window < max_tokens:
-        lift = "--hf-overrides '{\"sliding_window\": null}' lifts it"
-        return f"the model gives it a sliding window of {layer.sliding_window} tokens; {lift}"
     if layer.impl.is_fp8_kv_cache:
         return "its KV cache is quantised"
     return None

@@ -94,4 +94,4 @@ def in_cache_blocks(mask: Mask, block: int, block_size: int, num_blocks: int) ->
     fine = mask if times == 1 else mask.refine(times, times, *sides)
     cells = fine if tile == 1 else fine.coarsen_any_all(tile)[0]
     cells = cells & Mask.parse("causal", cells.rows)
-    return CacheMask(cells, tile == 1, np.diff(cells.to_csr()[0]))
+    return CacheMask(cells, tile == 1, np.fromiter(map(cells.row_count, range(cells.rows)), np.int64, cells.rows))
