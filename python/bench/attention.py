@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -68,8 +69,8 @@ def child(command: list[str], limit: float, show: Any) -> tuple[list[dict[str, A
     timer.cancel()
     if started.returncode == 0:
         return rows, ""
-    if started.returncode < 0:
-        return rows, f"not done in {limit:.0f} s" if late else "out of memory"
+    if started.returncode == -signal.SIGKILL:
+        return rows, f"not done in {limit:.0f} s" if late else "out of memory"  # the system ended it
     raise SystemExit(f"attention_child.py {' '.join(command)} failed:\n{''.join(complaints)[-2000:]}")
 
 
