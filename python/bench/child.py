@@ -205,6 +205,9 @@ def exporters(name: str, _: str, least: float) -> dict[str, Any]:
 
 def calls(_: str, __: str, least: float) -> dict[str, Any]:
     """What a call costs where the work is little; exporters write into reused buffers."""
+    import torch
+
+    from roarmask import attention
     from roarmask.export import fa4_block_sparse, flashinfer_bsr, flex_block_mask
 
     n = 62500
@@ -219,6 +222,7 @@ def calls(_: str, __: str, least: float) -> dict[str, Any]:
         return meter.seconds(many, least) / 10000
 
     tiny = Mask.parse("causal", 4)
+    query, key = torch.randn(1, 8, 1, 64), torch.randn(1, 2, 64, 64)
     bsr, fa4, flex = flashinfer_bsr(tiny, 16, unit=16), fa4_block_sparse(tiny, 16, unit=16), flex_block_mask(tiny, 16, unit=16)
     return {
         "a & b": each(lambda: a & b),
@@ -226,6 +230,7 @@ def calls(_: str, __: str, least: float) -> dict[str, Any]:
         "mask[r], 576 columns": each(lambda: a[30000]),
         "flashinfer_bsr, 4 x 4": each(lambda: flashinfer_bsr(tiny, 16, unit=16, out=bsr)),
         "fa4_block_sparse, 4 x 4": each(lambda: fa4_block_sparse(tiny, 16, unit=16, out=fa4)),
+        "attention, 1 query, 64 keys": each(lambda: attention(query, key, key, tiny, block=16, threads=1)),
         "flex_block_mask, 4 x 4": each(lambda: flex_block_mask(tiny, 16, unit=16, out=flex)),
     }
 
