@@ -21,7 +21,10 @@ struct tensors {
 
 static size_t dtype_bytes(rmask_dtype dtype) { return dtype == RMASK_FLOAT32 ? 4 : 2; }
 
-double attention_error_limit(rmask_dtype dtype) { return dtype == RMASK_FLOAT32 ? 2e-5 : dtype == RMASK_BFLOAT16 ? 2e-2 : 4e-3; }
+double attention_error_limit(rmask_dtype dtype)
+{
+    return dtype == RMASK_FLOAT32 ? 2e-5 : dtype == RMASK_BFLOAT16 ? 2e-2 : 4e-3;
+}
 
 /* ---------------------------------------------------------------- numbers */
 
@@ -29,10 +32,8 @@ double attention_error_limit(rmask_dtype dtype) { return dtype == RMASK_FLOAT32 
 static uint16_t half_of(int32_t n)
 {
     unsigned magnitude = (unsigned)(n < 0 ? -n : n), exponent = 0;
-    if (magnitude == 0)
-        return 0;
-    while (magnitude >> (exponent + 1) != 0)
-        exponent++;
+    if (magnitude == 0) return 0;
+    while (magnitude >> (exponent + 1) != 0) exponent++;
     return (uint16_t)((n < 0 ? 0x8000u : 0) | (exponent + 6) << 10 | ((magnitude << (10 - exponent)) & 0x3ff));
 }
 
@@ -45,8 +46,7 @@ static uint16_t bfloat16_of(float x)
 
 static double number_at(const void *data, size_t index, rmask_dtype dtype)
 {
-    if (dtype == RMASK_FLOAT32)
-        return (double)((const float *)data)[index];
+    if (dtype == RMASK_FLOAT32) return (double)((const float *)data)[index];
     uint16_t narrow = ((const uint16_t *)data)[index];
     if (dtype == RMASK_BFLOAT16) {
         uint32_t bits = (uint32_t)narrow << 16;
@@ -91,7 +91,12 @@ static void create_pages(struct tensors *t, uint64_t *state)
         t->pages[j] = i;
     }
     size_t count = (size_t)num_pages * (size_t)problem->kv_heads * 2 * (size_t)size * (size_t)dim;
-    rmask_tensor cache = {random_numbers(count, problem->dtype, state), problem->dtype, problem->kv_heads * 2 * size * dim, dim, 2 * size * dim, 1};
+    rmask_tensor cache = {random_numbers(count, problem->dtype, state),
+                          problem->dtype,
+                          problem->kv_heads * 2 * size * dim,
+                          dim,
+                          2 * size * dim,
+                          1};
     t->args.key = t->args.value = cache;
     t->args.value.data = (char *)cache.data + (size_t)(size * dim) * dtype_bytes(problem->dtype);
     t->args.page_tokens = problem->page_tokens;
@@ -106,7 +111,8 @@ static void create(struct tensors *t, const struct attention_problem *problem)
     const int64_t dim = problem->head_dim, row = problem->heads * dim, kv_row = problem->kv_heads * dim;
     memset(t, 0, sizeof *t);
     t->problem = problem;
-    t->sequence = (rmask_attention_sequence){.num_queries = queries, .first_position = -1, .num_keys = problem->tokens, .masks = &problem->mask};
+    t->sequence = (rmask_attention_sequence){
+        .num_queries = queries, .first_position = -1, .num_keys = problem->tokens, .masks = &problem->mask};
     t->args = (rmask_attention_args){
         .query = {random_numbers((size_t)queries * (size_t)row, problem->dtype, &state), problem->dtype, 0, row, dim, 1},
         .out = {cli_alloc((size_t)queries * (size_t)row, dtype_bytes(problem->dtype)), problem->dtype, 0, row, dim, 1},
@@ -125,7 +131,8 @@ static void create(struct tensors *t, const struct attention_problem *problem)
         create_pages(t, &state);
         return;
     }
-    t->args.key = (rmask_tensor){random_numbers((size_t)problem->tokens * (size_t)kv_row, problem->dtype, &state), problem->dtype, 0, kv_row, dim, 1};
+    t->args.key = (rmask_tensor){
+        random_numbers((size_t)problem->tokens * (size_t)kv_row, problem->dtype, &state), problem->dtype, 0, kv_row, dim, 1};
     t->args.value = t->args.key;
     t->args.value.data = random_numbers((size_t)problem->tokens * (size_t)kv_row, problem->dtype, &state);
 }
@@ -135,8 +142,7 @@ static void destroy(struct tensors *t)
     free(t->args.query.data);
     free(t->args.out.data);
     free(t->args.key.data);
-    if (t->pages == NULL)
-        free(t->args.value.data);
+    if (t->pages == NULL) free(t->args.value.data);
     free(t->pages);
     free(t->row);
 }
@@ -154,7 +160,9 @@ static double check(struct tensors *t)
     uint64_t state = 7;
     double worst = 0;
     for (int sample = 0; sample < SAMPLED_ROWS && sample < whole.num_queries; sample++) {
-        const int32_t query = sample == 0 ? whole.num_queries - 1 : sample == 1 ? 0 : bench_random_below(&state, whole.num_queries);
+        const int32_t query = sample == 0   ? whole.num_queries - 1
+                              : sample == 1 ? 0
+                                            : bench_random_below(&state, whole.num_queries);
         rmask_attention_sequence one = whole;
         one.query_token = query;
         one.num_queries = 1;
@@ -171,12 +179,12 @@ static double check(struct tensors *t)
             for (int32_t d = 0; d < problem->head_dim; d++) {
                 const size_t at = (size_t)head * (size_t)problem->head_dim + (size_t)d;
                 const double wanted = (double)t->row[at];
-                const double got = number_at(t->args.out.data, (size_t)query * (size_t)t->args.out.token_stride + at, problem->dtype);
+                const double got =
+                    number_at(t->args.out.data, (size_t)query * (size_t)t->args.out.token_stride + at, problem->dtype);
                 largest = fmax(largest, fabs(wanted));
                 difference = isnan(got) ? INFINITY : fmax(difference, fabs(got - wanted));
             }
-            if (difference > 0)
-                worst = fmax(worst, difference / largest);
+            if (difference > 0) worst = fmax(worst, difference / largest);
         }
     }
     return worst;
@@ -242,7 +250,8 @@ struct attention_result attention_run(const struct attention_problem *problem)
     result.peak_gflops = fmax(result.peak_gflops, rmask_attention_peak_flops() / 1e9) * problem->threads;
     for (int sparse = 0; sparse < 2; sparse++) {
         figures[sparse]->ms = median(times[sparse], result.rounds);
-        figures[sparse]->gflops = 4.0 * (double)figures[sparse]->work.visible_pairs * problem->head_dim / figures[sparse]->ms / 1e6;
+        figures[sparse]->gflops =
+            4.0 * (double)figures[sparse]->work.visible_pairs * problem->head_dim / figures[sparse]->ms / 1e6;
         free(times[sparse]);
     }
     destroy(&t);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What `roarmask attention` measures: one problem of random numbers, run dense and with a mask in turns, and held against the library's
- * reference. */
+ * What `roarmask attention` measures: one problem of random numbers, run dense and with a mask in turns, and held against the
+ * library's reference. */
 #ifndef ROARMASK_PROGRAMS_ATTENTION_RUN_H
 #define ROARMASK_PROGRAMS_ATTENTION_RUN_H
 
@@ -20,9 +20,9 @@ struct attention_problem {
 };
 
 struct attention_figures {
-    double ms;           /* median over the rounds */
-    double gflops;       /* of the pairs that are visible: two products of head_dim multiplications and additions for each */
-    double max_error;    /* the largest difference from the reference in the sampled rows, over the row's largest number */
+    double ms;        /* median over the rounds */
+    double gflops;    /* of the pairs that are visible: two products of head_dim multiplications and additions for each */
+    double max_error; /* the largest difference from the reference in the sampled rows, over the row's largest number */
     rmask_attention_work work;
 };
 

@@ -15,8 +15,17 @@
 static problem_spec spec_here(key_layout layout)
 {
     return (problem_spec){
-        .num_heads = 4, .num_kv_heads = 2, .head_dim = 8, .layout = layout, .page_tokens = 16, .block_queries = 16, .block_keys = 16, .lse = true,
-        .slopes = true, .sinks = true, .num_sequences = 1,
+        .num_heads = 4,
+        .num_kv_heads = 2,
+        .head_dim = 8,
+        .layout = layout,
+        .page_tokens = 16,
+        .block_queries = 16,
+        .block_keys = 16,
+        .lse = true,
+        .slopes = true,
+        .sinks = true,
+        .num_sequences = 1,
         .sequences = {{.num_queries = 20, .num_keys = 20, .first_position = -1, .num_masks = 1, .kind = {"all"}}},
     };
 }
@@ -191,12 +200,19 @@ static void hostile_sizes(void **state)
     expect_ok(rmask_parse("causal & window(2)", 2, 2, NULL, &mask, test_error));
     const rmask *const masks[] = {mask};
     rmask_attention_sequence s = {.num_queries = 3, .num_keys = most, .first_position = -1, .masks = masks, .num_masks = 1};
-    rmask_attention_args args = {.num_heads = 2, .num_kv_heads = 1, .head_dim = 512, .sequences = &s, .num_sequences = 1, .block_queries = 1 << 30,
-                                 .block_keys = 1 << 30, .causal = true};
+    rmask_attention_args args = {.num_heads = 2,
+                                 .num_kv_heads = 1,
+                                 .head_dim = 512,
+                                 .sequences = &s,
+                                 .num_sequences = 1,
+                                 .block_queries = 1 << 30,
+                                 .block_keys = 1 << 30,
+                                 .causal = true};
     rmask_attention_work work;
     expect_ok(rmask_attention_count(&args, &work, test_error));
     const uint64_t visible = 2 * ((uint64_t)most - 2 + (uint64_t)most - 1 + (uint64_t)most);
-    expect(work.visible_pairs == visible, "%llu pairs, wanted %llu", (unsigned long long)work.visible_pairs, (unsigned long long)visible);
+    expect(work.visible_pairs == visible, "%llu pairs, wanted %llu", (unsigned long long)work.visible_pairs,
+           (unsigned long long)visible);
     s.first_position = most - 3;
     s.num_keys = 1;
     expect_ok(rmask_attention_count(&args, &work, test_error));
@@ -272,7 +288,8 @@ static void memory_stays_small(void **state)
     problem_spec spec = spec_here(KEYS_BY_TOKEN);
     spec.num_heads = spec.num_kv_heads = 1, spec.head_dim = 64, spec.lse = false, spec.causal = true;
     spec.sequences[0].num_queries = spec.sequences[0].num_keys = 65536, spec.sequences[0].num_masks = 0;
-    static const char *const expressions[] = {"causal & (sink(1) | window(4))", "causal & random(0.002, seed=3)", "columns(1, 50, 900, 3000)"};
+    static const char *const expressions[] = {"causal & (sink(1) | window(4))", "causal & random(0.002, seed=3)",
+                                              "columns(1, 50, 900, 3000)"};
     problem_create(&p, &spec, &random);
     for (int i = 0; i < 3; i++) {
         note("%s", expressions[i]);
@@ -325,8 +342,8 @@ static void damaged_rows(void **state)
             p.args.num_threads = i == 1 ? 3 : 1;
             p.args.method = i == 2 ? RMASK_ATTENTION_REFERENCE : RMASK_ATTENTION_FAST;
             status[i] = rmask_attention(&p.args, test_error);
-            expect(status[i] == RMASK_OK || (status[i] == RMASK_ERR_FORMAT && strstr(test_error->message, "at byte ")), "status \"%s\": %s",
-                   rmask_status_name(status[i]), test_error->message);
+            expect(status[i] == RMASK_OK || (status[i] == RMASK_ERR_FORMAT && strstr(test_error->message, "at byte ")),
+                   "status \"%s\": %s", rmask_status_name(status[i]), test_error->message);
             rmask_release(p.masks[0][0]);
         }
         expect(status[0] == status[1], "other statuses with more threads");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The vector work of attention, each tier that this machine has, against libm and plain loops: conversions on every number, exponentials and
- * hyperbolic tangents on many, and the small products that stand in for libxsmm. */
+ * The vector work of attention, each tier that this machine has, against libm and plain loops: conversions on every number,
+ * exponentials and hyperbolic tangents on many, and the small products that stand in for libxsmm. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +16,10 @@ static void the_tier_is_the_librarys(void **state)
 {
     (void)state;
     const char *tier = rmask_simd_tier(), *name = the_kernels()->name;
-    if (strcmp(tier, "avx2") == 0 || strcmp(tier, "avx512") == 0) expect(strcmp(name, tier) == 0, "%s for %s", name, tier);
-    else expect(strcmp(name, "plain") == 0, "%s for %s", name, tier);
+    if (strcmp(tier, "avx2") == 0 || strcmp(tier, "avx512") == 0)
+        expect(strcmp(name, tier) == 0, "%s for %s", name, tier);
+    else
+        expect(strcmp(name, "plain") == 0, "%s for %s", name, tier);
 }
 
 /* ---------------------------------------------------------------- conversions */
@@ -39,15 +41,17 @@ static void every_half_widens_and_comes_back(void **state)
             the_kernels()->narrow(back, wide, (rmask_dtype)dtype, count);
             for (uint32_t i = 0; i < count; i++) {
                 const double wanted = number_at(&halves[i], (rmask_dtype)dtype);
-                expect(same_number((double)wide[i], wanted), "dtype %d, %04x: %g, wanted %g", dtype, halves[i], (double)wide[i], wanted);
-                expect(isnan(wanted) ? isnan(number_at(&back[i], (rmask_dtype)dtype)) : back[i] == halves[i], "dtype %d, %04x comes back as %04x",
-                       dtype, halves[i], back[i]);
+                expect(same_number((double)wide[i], wanted), "dtype %d, %04x: %g, wanted %g", dtype, halves[i], (double)wide[i],
+                       wanted);
+                expect(isnan(wanted) ? isnan(number_at(&back[i], (rmask_dtype)dtype)) : back[i] == halves[i],
+                       "dtype %d, %04x comes back as %04x", dtype, halves[i], back[i]);
             }
             expect(wide[count] == 77 && back[count] == 77, "written past the end");
         }
 }
 
-/* The nearest of the two halves around x, the even one in the middle: found among all by their values, which ascend with their bits. */
+/* The nearest of the two halves around x, the even one in the middle: found among all by their values, which ascend with their
+ * bits. */
 static uint16_t nearest(double x, rmask_dtype dtype)
 {
     const uint16_t infinity = dtype == RMASK_BFLOAT16 ? 0x7f80 : 0x7c00, sign = signbit(x) ? 0x8000 : 0;
@@ -55,11 +59,14 @@ static uint16_t nearest(double x, rmask_dtype dtype)
     uint16_t low = 0, high = infinity;
     while (high - low > 1) {
         const uint16_t middle = (uint16_t)((low + high) / 2);
-        if (number_at(&middle, dtype) <= magnitude) low = middle;
-        else high = middle;
+        if (number_at(&middle, dtype) <= magnitude)
+            low = middle;
+        else
+            high = middle;
     }
     /* Infinity rounds as the number that would come next. */
-    const double below = number_at(&low, dtype), above = high == infinity ? ldexp(1, dtype == RMASK_BFLOAT16 ? 128 : 16) : number_at(&high, dtype);
+    const double below = number_at(&low, dtype),
+                 above = high == infinity ? ldexp(1, dtype == RMASK_BFLOAT16 ? 128 : 16) : number_at(&high, dtype);
     const double up = magnitude - below, down = above - magnitude;
     return sign | (magnitude >= above || up > down || (up == down && (high & 1) == 0) ? high : low);
 }
@@ -81,9 +88,11 @@ static void narrowing_rounds_to_nearest_even(void **state)
             memcpy(&x, &bits, sizeof x);
             uint16_t got;
             the_kernels()->narrow(&got, &x, (rmask_dtype)dtype, 1);
-            if (isnan(x)) expect(isnan(number_at(&got, (rmask_dtype)dtype)), "dtype %d, NaN %08x becomes %04x", dtype, bits, got);
-            else expect(got == nearest((double)x, (rmask_dtype)dtype), "dtype %d, %.9g: %04x, wanted %04x", dtype, (double)x, got,
-                        nearest((double)x, (rmask_dtype)dtype));
+            if (isnan(x))
+                expect(isnan(number_at(&got, (rmask_dtype)dtype)), "dtype %d, NaN %08x becomes %04x", dtype, bits, got);
+            else
+                expect(got == nearest((double)x, (rmask_dtype)dtype), "dtype %d, %.9g: %04x, wanted %04x", dtype, (double)x,
+                       got, nearest((double)x, (rmask_dtype)dtype));
         }
 }
 
@@ -97,8 +106,10 @@ static void exponentials(void **state)
         float score[2] = {(float)x, 0}, max = 0, sum = 0, factor;
         the_kernels()->softmax_row(score, 2, &max, &sum, &factor);
         const double wanted = exp2((double)(float)x);
-        if ((float)x < -126) expect(score[0] == 0 || fabs((double)score[0] - wanted) < 0x1p-126, "2^%g is %g", x, (double)score[0]);
-        else worst = fmax(worst, fabs((double)score[0] / wanted - 1));
+        if ((float)x < -126)
+            expect(score[0] == 0 || fabs((double)score[0] - wanted) < 0x1p-126, "2^%g is %g", x, (double)score[0]);
+        else
+            worst = fmax(worst, fabs((double)score[0] / wanted - 1));
         expect(score[1] == 1 && factor == 1 && max == 0, "the largest score weighs %g", (double)score[1]);
     }
     expect(worst < 2.5e-7, "relative error %g", worst);
@@ -118,7 +129,8 @@ static void caps(void **state)
         expect(worst < 3e-7, "tanh is off by %g under a cap of %g", worst, (double)cap);
         float odd[3] = {INFINITY, -INFINITY, NAN};
         the_kernels()->cap(odd, 3, cap);
-        expect(odd[0] == cap && odd[1] == -cap && isnan(odd[2]), "infinities become %g and %g, NaN %g", (double)odd[0], (double)odd[1], (double)odd[2]);
+        expect(odd[0] == cap && odd[1] == -cap && isnan(odd[2]), "infinities become %g and %g, NaN %g", (double)odd[0],
+               (double)odd[1], (double)odd[2]);
     }
 }
 
@@ -138,7 +150,9 @@ static void running_softmax(void **state)
             for (int lane = 0; lane < lanes; lane++) max[lane] = -INFINITY, sum[lane] = 0, whole[lane] = 0, kept[lane] = 0;
             static float held[KEYS * 64];
             for (int i = 0; i < KEYS * lanes; i++)
-                held[i] = scores[i] = rng_chance(&random, 0.3) || (i / lanes < 10 && i % 3 == 0) ? -INFINITY : (float)rng_between(&random, -900, 900) / 64;
+                held[i] = scores[i] = rng_chance(&random, 0.3) || (i / lanes < 10 && i % 3 == 0)
+                                          ? -INFINITY
+                                          : (float)rng_between(&random, -900, 900) / 64;
             for (int key = 0; key < KEYS;) {
                 const int n = (int)rng_between(&random, 1, KEYS - key);
                 const bool changed = the_kernels()->softmax_lanes(scores + key * lanes, n, lanes, max, sum, factor);
@@ -158,11 +172,16 @@ static void running_softmax(void **state)
                     top = fmaxf(top, column[key]);
                 }
                 for (int key = 0; key < KEYS && top > -INFINITY; key++) whole[lane] += exp2((double)column[key] - (double)top);
-                for (int key = 0; key < KEYS; key += 25) the_kernels()->softmax_row(column + key, 25, &row_max, &row_sum, &row_factor);
-                expect(max[lane] == top && row_max == top, "maxima %g and %g, wanted %g", (double)max[lane], (double)row_max, (double)top);
-                expect(fabs((double)sum[lane] - whole[lane]) <= 1e-6 * whole[lane], "sum %g, wanted %g", (double)sum[lane], whole[lane]);
-                expect(fabs((double)row_sum - whole[lane]) <= 1e-6 * whole[lane], "sum of a row %g, wanted %g", (double)row_sum, whole[lane]);
-                expect(fabs(kept[lane] - whole[lane]) <= 1e-6 * whole[lane], "weights sum up to %g, wanted %g", kept[lane], whole[lane]);
+                for (int key = 0; key < KEYS; key += 25)
+                    the_kernels()->softmax_row(column + key, 25, &row_max, &row_sum, &row_factor);
+                expect(max[lane] == top && row_max == top, "maxima %g and %g, wanted %g", (double)max[lane], (double)row_max,
+                       (double)top);
+                expect(fabs((double)sum[lane] - whole[lane]) <= 1e-6 * whole[lane], "sum %g, wanted %g", (double)sum[lane],
+                       whole[lane]);
+                expect(fabs((double)row_sum - whole[lane]) <= 1e-6 * whole[lane], "sum of a row %g, wanted %g", (double)row_sum,
+                       whole[lane]);
+                expect(fabs(kept[lane] - whole[lane]) <= 1e-6 * whole[lane], "weights sum up to %g, wanted %g", kept[lane],
+                       whole[lane]);
             }
         }
 }
@@ -172,7 +191,8 @@ static void running_softmax(void **state)
 static float *some_floats(size_t count, rng *random)
 {
     float *floats = must_allocate(count * sizeof *floats);
-    for (size_t i = 0; i < count; i++) floats[i] = (float)rng_between(random, -64, 64) / 8; /* products and sums of these are exact */
+    for (size_t i = 0; i < count; i++)
+        floats[i] = (float)rng_between(random, -64, 64) / 8; /* products and sums of these are exact */
     return floats;
 }
 
@@ -181,11 +201,13 @@ static void products(void **state)
     (void)state;
     rng random = rng_here();
     for (int round = 0; round < 300; round++) {
-        const int lanes = 16 * (int)rng_between(&random, 1, 4), outer = (int)rng_between(&random, 1, 40), depth = (int)rng_between(&random, 1, 70);
+        const int lanes = 16 * (int)rng_between(&random, 1, 4), outer = (int)rng_between(&random, 1, 40),
+                  depth = (int)rng_between(&random, 1, 70);
         const bool columns = rng_chance(&random, 0.5), add = rng_chance(&random, 0.5);
         const ptrdiff_t b_outer = columns ? 1 : depth + 3, b_inner = columns ? outer + 5 : 1;
         note("%d lanes, %d x %d%s%s", lanes, outer, depth, columns ? ", columns" : "", add ? ", added" : "");
-        float *a = some_floats((size_t)depth * (size_t)lanes, &random), *c = some_floats((size_t)outer * (size_t)lanes, &random);
+        float *a = some_floats((size_t)depth * (size_t)lanes, &random),
+              *c = some_floats((size_t)outer * (size_t)lanes, &random);
         float *b = some_floats((size_t)((outer - 1) * b_outer + (depth - 1) * b_inner + 1), &random);
         float *wanted = must_allocate((size_t)outer * (size_t)lanes * sizeof *wanted);
         for (int j = 0; j < outer; j++)
@@ -209,10 +231,13 @@ static void dots_and_sums(void **state)
         const int dim = (int)rng_between(&random, 1, 200), keys = (int)rng_between(&random, 1, 70);
         const rmask_dtype dtype = (rmask_dtype)rng_below(&random, 3);
         const bool columns = rng_chance(&random, 0.3);
-        const ptrdiff_t token_stride = columns ? 1 : dim + rng_below(&random, 3), dim_stride = columns ? keys + 1 + rng_below(&random, 3) : 1;
+        const ptrdiff_t token_stride = columns ? 1 : dim + rng_below(&random, 3),
+                        dim_stride = columns ? keys + 1 + rng_below(&random, 3) : 1;
         note("dim %d, %d keys, dtype %d%s", dim, keys, dtype, columns ? ", columns" : "");
-        const size_t room = (size_t)((keys - 1) * token_stride + (dim - 1) * dim_stride + 1), size = dtype == RMASK_FLOAT32 ? 4 : 2;
-        float *numbers = some_floats(room, &random), *query = some_floats((size_t)dim, &random), *out = some_floats((size_t)dim, &random);
+        const size_t room = (size_t)((keys - 1) * token_stride + (dim - 1) * dim_stride + 1),
+                     size = dtype == RMASK_FLOAT32 ? 4 : 2;
+        float *numbers = some_floats(room, &random), *query = some_floats((size_t)dim, &random),
+              *out = some_floats((size_t)dim, &random);
         float *weights = some_floats((size_t)keys, &random), *scores = some_floats((size_t)keys, &random);
         char *stored = must_allocate(room * size);
         the_kernels()->narrow(stored, numbers, dtype, room);

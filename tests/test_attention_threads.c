@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Attention called by many threads at once, over the same masks, keys and values. Each call runs on its own thread only: OpenMP's runtime is
- * not built for the thread sanitizer, which would take what it does between its threads for races. That these share nothing shows in
- * test_attention: the bits are the same for any number. */
+ * Attention called by many threads at once, over the same masks, keys and values. Each call runs on its own thread only:
+ * OpenMP's runtime is not built for the thread sanitizer, which would take what it does between its threads for races. That
+ * these share nothing shows in test_attention: the bits are the same for any number. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,10 +39,19 @@ static void many_callers(void **state)
     for (int layout = 0; layout < NUM_KEY_LAYOUTS; layout++) {
         problem p;
         problem_spec spec = {
-            .num_heads = 4, .num_kv_heads = 2, .head_dim = 24, .key_dtype = (rmask_dtype)(layout % 3), .layout = (key_layout)layout, .page_tokens = 24,
-            .block_queries = 16, .block_keys = 16, .causal = true, .num_sequences = 2,
-            .sequences = {{.num_queries = 90, .num_keys = 120, .first_position = -1, .num_masks = 2, .kind = {"random 20%", "window"}},
-                          {.num_queries = 1, .num_keys = 200, .first_position = -1, .num_masks = 1, .kind = {"noisy structure"}}},
+            .num_heads = 4,
+            .num_kv_heads = 2,
+            .head_dim = 24,
+            .key_dtype = (rmask_dtype)(layout % 3),
+            .layout = (key_layout)layout,
+            .page_tokens = 24,
+            .block_queries = 16,
+            .block_keys = 16,
+            .causal = true,
+            .num_sequences = 2,
+            .sequences =
+                {{.num_queries = 90, .num_keys = 120, .first_position = -1, .num_masks = 2, .kind = {"random 20%", "window"}},
+                 {.num_queries = 1, .num_keys = 200, .first_position = -1, .num_masks = 1, .kind = {"noisy structure"}}},
         };
         note("layout %d", layout);
         problem_create(&p, &spec, &random);
@@ -51,7 +60,8 @@ static void many_callers(void **state)
         caller callers[NUM_CALLERS];
         pthread_t threads[NUM_CALLERS];
         for (int i = 0; i < NUM_CALLERS; i++) {
-            callers[i] = (caller){.args = p.args, .out = must_allocate(p.out_bytes), .out_bytes = p.out_bytes, .wanted = p.args.out.data};
+            callers[i] = (caller){
+                .args = p.args, .out = must_allocate(p.out_bytes), .out_bytes = p.out_bytes, .wanted = p.args.out.data};
             expect(pthread_create(&threads[i], NULL, call, &callers[i]) == 0, "no thread");
         }
         for (int i = 0; i < NUM_CALLERS; i++) pthread_join(threads[i], NULL);

@@ -12,9 +12,9 @@
  *     j < num_keys,   and with `causal` also   j <= position(i),   and with a mask also the cell
  *     (position(i) / block_queries, j / block_keys) is in the mask.
  *
- * Work and memory traffic are in proportion to the visible keys, and the matrix of scores never exists: tiles of it are made, softmaxed
- * with a running maximum and sum (Milakov and Gimelshein 2018; FlashAttention, Dao et al. 2022), and used up. Intervals of a mask
- * are worked as runs of keys, in the order of the mask's strips, without expanding them to indices.
+ * Work and memory traffic are in proportion to the visible keys, and the matrix of scores never exists: tiles of it are made,
+ * softmaxed with a running maximum and sum (Milakov and Gimelshein 2018; FlashAttention, Dao et al. 2022), and used up.
+ * Intervals of a mask are worked as runs of keys, in the order of the mask's strips, without expanding them to indices.
  *
  *     rmask_attention_sequence sequence = {.num_queries = tokens, .num_keys = tokens, .masks = &mask, .num_masks = 1};
  *     rmask_attention_args args = {
@@ -28,12 +28,13 @@
  *     };
  *     if (rmask_attention(&args, &error) != RMASK_OK) ...
  *
- * Fields that are zero have the meaning that is said beside them. The rules of roarmask.h hold here too: nothing prints or aborts.
+ * Fields that are zero have the meaning that is said beside them. The rules of roarmask.h hold here too: nothing prints or
+ * aborts.
  *
- * Rows without a visible key give zeros, and minus infinity as their log-sum-exp. NaN and Inf go the way that they go in a softmax over the
- * visible keys: a NaN in a query makes its row NaN, one in a visible key or value the rows that see it. What stands in a value that a
- * row does not see may reach the row as 0 * Inf = NaN when the key lies in a tile with visible ones, as it does in dense attention
- * with a mask added to the scores. Keys at or past num_keys are never read.
+ * Rows without a visible key give zeros, and minus infinity as their log-sum-exp. NaN and Inf go the way that they go in a
+ * softmax over the visible keys: a NaN in a query makes its row NaN, one in a visible key or value the rows that see it. What
+ * stands in a value that a row does not see may reach the row as 0 * Inf = NaN when the key lies in a tile with visible ones,
+ * as it does in dense attention with a mask added to the scores. Keys at or past num_keys are never read.
  *
  * The result is the same, bit for bit, for any number of threads. Arithmetic is float32, whatever the tensors hold.
  */
@@ -64,9 +65,9 @@ typedef struct rmask_tensor {
 /* One sequence of a batch: its query tokens, and the keys they may look at, which begin at position 0.
  *
  * Contiguous keys (`pages` NULL): key j is token key_token + j of batch entry key_batch of the key and value tensors.
- * Paged keys: key j is token j % page_tokens of batch entry pages[j / page_tokens]. So for a cache of shape (pages, kv_heads, page_tokens,
- * head_dim) batch_stride is kv_heads * page_tokens * head_dim, and a cache that keeps all keys, then all values of a page and head
- * differs in its strides only. */
+ * Paged keys: key j is token j % page_tokens of batch entry pages[j / page_tokens]. So for a cache of shape (pages, kv_heads,
+ * page_tokens, head_dim) batch_stride is kv_heads * page_tokens * head_dim, and a cache that keeps all keys, then all values of
+ * a page and head differs in its strides only. */
 typedef struct rmask_attention_sequence {
     int64_t query_batch;    /* batch entry of query, out and lse */
     int64_t query_token;    /* the first query's token there */
@@ -75,7 +76,7 @@ typedef struct rmask_attention_sequence {
     int32_t num_keys;       /* 0 is allowed: zeros come out */
     int64_t key_batch;
     int64_t key_token;
-    /* The block table: ceil(num_keys / page_tokens) entries, each in [0, num_pages). Pages without a visible key are not read. */
+    /* The block table: ceil(num_keys / page_tokens) entries in [0, num_pages). Pages without a visible key are not read. */
     const int32_t *pages;
     const rmask *const *masks; /* num_masks masks: 1 for all heads, one a KV head, or one a head. A NULL among them is dense */
     int32_t num_masks;         /* 0: dense */
@@ -86,9 +87,9 @@ typedef enum rmask_attention_method {
     RMASK_ATTENTION_REFERENCE /* plain loops in float64, one query and head after another: the oracle */
 } rmask_attention_method;
 
-/* What a call did. Pairs are of a query token and a key token, counted once for each head. The kernel's tile is RMASK_ATTENTION_TILE_QUERIES queries by
- * RMASK_ATTENTION_TILE_KEYS keys, at multiples of these; where the keys of a tile's queries overlap little, groups of 16 queries are
- * worked by themselves, and then fewer pairs are computed than the tiles hold. */
+/* What a call did. Pairs are of a query token and a key token, counted once for each head. The kernel's tile is
+ * RMASK_ATTENTION_TILE_QUERIES queries by RMASK_ATTENTION_TILE_KEYS keys, at multiples of these; where the keys of a tile's
+ * queries overlap little, groups of 16 queries are worked by themselves, and then fewer pairs are computed than tiles hold. */
 enum { RMASK_ATTENTION_TILE_QUERIES = 64, RMASK_ATTENTION_TILE_KEYS = 16 };
 typedef struct rmask_attention_work {
     uint64_t visible_pairs;  /* pairs whose score counts */
@@ -102,7 +103,8 @@ typedef struct rmask_attention_args {
     rmask_tensor key;   /* num_kv_heads heads */
     rmask_tensor value; /* num_kv_heads heads; the dtype of key */
     rmask_tensor out;   /* num_heads heads; may not overlap the inputs */
-    /* NULL, or the log (base e) of the denominator: entry (b, t, h) at b * lse_batch_stride + t * lse_token_stride + h * lse_head_stride */
+    /* NULL, or the log (base e) of the denominator: entry (b, t, h) at b * lse_batch_stride + t * lse_token_stride + h *
+     * lse_head_stride */
     float *lse;
     int64_t lse_batch_stride, lse_token_stride, lse_head_stride;
 
@@ -131,21 +133,23 @@ typedef struct rmask_attention_args {
     rmask_attention_work *work; /* NULL, or what was done is written here */
 } rmask_attention_args;
 
-/* Computes `out` (and `lse`). Everything is checked before anything is written: RMASK_ERR_ARGUMENT for shapes, strides, dtypes and numbers that
- * make no sense or are not finite, RMASK_ERR_RANGE for a mask whose grid does not cover the positions and keys and for a page number outside the
- * cache, RMASK_ERR_NOMEM. RMASK_ERR_FORMAT for a damaged row of a mapped mask, which is found on the way: `out` is then unspecified. */
+/* Computes `out` (and `lse`). Everything is checked before anything is written: RMASK_ERR_ARGUMENT for shapes, strides, dtypes
+ * and numbers that make no sense or are not finite, RMASK_ERR_RANGE for a mask whose grid does not cover the positions and keys
+ * and for a page number outside the cache, RMASK_ERR_NOMEM. RMASK_ERR_FORMAT for a damaged row of a mapped mask, which is found
+ * on the way: `out` is then unspecified. */
 RMASK_API rmask_status rmask_attention(const rmask_attention_args *args, rmask_error *error);
 
 /* Counts what rmask_attention would do, without tensors: data pointers may be NULL. Time in proportion to the masks' runs. */
 RMASK_API rmask_status rmask_attention_count(const rmask_attention_args *args, rmask_attention_work *work, rmask_error *error);
 
-/* Merges two partial results over disjoint keys: out_a and lse_a become those of both. Each is `num_rows` contiguous rows of head_dim float32
- * and their log-sum-exp. At most one of the two may have been made with sinks. A side whose log-sum-exp is minus infinity counts for nothing. */
+/* Merges two partial results over disjoint keys: out_a and lse_a become those of both. Each is `num_rows` contiguous rows of
+ * head_dim float32 and their log-sum-exp. At most one of the two may have been made with sinks. A side whose log-sum-exp is
+ * minus infinity counts for nothing. */
 RMASK_API void rmask_attention_merge(float *out_a, float *lse_a, const float *out_b, const float *lse_b, size_t num_rows,
                                      int32_t head_dim);
 
-/* The float32 operations a second that one core reaches in the library's own product of tiles that fit its cache, measured now, for some
- * 20 ms: what attention's speed can be compared with. 0 when memory runs out. */
+/* The float32 operations a second that one core reaches in the library's own product of tiles that fit its cache, measured now,
+ * for some 20 ms: what attention's speed can be compared with. 0 when memory runs out. */
 RMASK_API double rmask_attention_peak_flops(void);
 
 #ifdef __cplusplus

@@ -51,8 +51,10 @@ static double double_of_half(uint16_t half)
 static void write_number(void *at, float x, rmask_dtype dtype)
 {
     uint16_t narrow = dtype == RMASK_BFLOAT16 ? (uint16_t)(bits_of(x) >> 16) : half_of(x);
-    if (dtype == RMASK_FLOAT32) memcpy(at, &x, sizeof x);
-    else memcpy(at, &narrow, sizeof narrow);
+    if (dtype == RMASK_FLOAT32)
+        memcpy(at, &x, sizeof x);
+    else
+        memcpy(at, &narrow, sizeof narrow);
 }
 
 double number_at(const void *at, rmask_dtype dtype)
@@ -129,8 +131,8 @@ problem_spec problem_any(rng *random)
         case 0: spec.sequences[s].num_queries = keys; break;                                                 /* prefill */
         case 1: spec.sequences[s].num_queries = keys < 1 ? keys : 1; break;                                  /* decode */
         case 2: spec.sequences[s].num_queries = (int32_t)rng_between(random, 0, keys < 4 ? keys : 4); break; /* a few */
-        case 3: spec.sequences[s].num_queries = (int32_t)rng_between(random, 0, keys); break;                /* the last chunk */
-        default:                                                                                             /* any chunk */
+        case 3: spec.sequences[s].num_queries = (int32_t)rng_between(random, 0, keys); break; /* the last chunk */
+        default:                                                                              /* any chunk */
             spec.sequences[s].num_queries = (int32_t)rng_below(random, 130);
             spec.sequences[s].first_position = (int32_t)rng_below(random, keys + 50);
         }
@@ -139,6 +141,23 @@ problem_spec problem_any(rng *random)
         for (int m = 0; m < spec.sequences[s].num_masks; m++)
             spec.sequences[s].kind[m] = rng_chance(random, 0.15) ? NULL : rng_chance(random, 0.1) ? "none" : "";
     }
+    return spec;
+}
+
+problem_spec problem_plain(int32_t queries, int32_t keys)
+{
+    problem_spec spec = {
+        .num_heads = 2,
+        .num_kv_heads = 1,
+        .head_dim = 32,
+        .page_tokens = 16,
+        .block_queries = 16,
+        .block_keys = 16,
+        .causal = true,
+        .lse = true,
+        .num_sequences = 1,
+        .sequences = {{.num_queries = queries, .num_keys = keys, .first_position = -1}},
+    };
     return spec;
 }
 
@@ -160,12 +179,16 @@ static void lay_out_keys(problem *p, int32_t batch, int32_t tokens)
         key->head_stride = value->head_stride = dim;
         key->dim_stride = 0; /* the same as 1 */
         break;
-    case KEYS_BY_HEAD: case PAGES_SPLIT: case NUM_KEY_LAYOUTS: break;
+    case KEYS_BY_HEAD:
+    case PAGES_SPLIT:
+    case NUM_KEY_LAYOUTS: break;
     case KEYS_AS_COLUMNS:
         key->token_stride = 1;
         key->dim_stride = t;
         break;
-    case PAGES_JOINED: case PAGES_INTERLEAVED: case PAGES_AS_COLUMNS:
+    case PAGES_JOINED:
+    case PAGES_INTERLEAVED:
+    case PAGES_AS_COLUMNS:
         shared = true;
         key->batch_stride = value->batch_stride = 2 * heads * t * dim;
         key->head_stride = value->head_stride = 2 * t * dim;
@@ -189,7 +212,8 @@ static void lay_out_queries(problem *p, int32_t batch, int32_t tokens)
 {
     const problem_spec *spec = &p->spec;
     const int64_t heads = spec->num_heads, dim = spec->head_dim, gap = 3; /* something between the rows that is not ours */
-    const int64_t token = spec->query_by_head ? dim + gap : heads * dim + gap, head = spec->query_by_head ? tokens * (dim + gap) : dim;
+    const int64_t token = spec->query_by_head ? dim + gap : heads * dim + gap,
+                  head = spec->query_by_head ? tokens * (dim + gap) : dim;
     const int64_t each = heads * tokens * (dim + gap) + gap;
     p->args.query = (rmask_tensor){NULL, spec->query_dtype, each, token, head, 1};
     p->args.out = p->args.query;
@@ -236,7 +260,8 @@ void problem_lay_out(problem *p)
                 for (size_t d = 0; d < dim; d++) {
                     const size_t at = ((size_t)j * kv_heads + h) * dim + d;
                     write_number(element(&p->args.key, batch, token, (int64_t)h, (int64_t)d), p->key[s][at], spec->key_dtype);
-                    write_number(element(&p->args.value, batch, token, (int64_t)h, (int64_t)d), p->value[s][at], spec->key_dtype);
+                    write_number(element(&p->args.value, batch, token, (int64_t)h, (int64_t)d), p->value[s][at],
+                                 spec->key_dtype);
                 }
         }
     }
@@ -309,8 +334,10 @@ void problem_create(problem *p, const problem_spec *spec, rng *random)
     }
     lay_out_queries(p, packed ? 1 : spec->num_sequences, packed ? all_queries : most_queries + 1);
     if (is_paged(p)) p->args.num_pages = deal_pages(p, random);
-    if (is_paged(p)) lay_out_keys(p, p->args.num_pages, spec->page_tokens);
-    else lay_out_keys(p, spec->num_sequences, most_keys + 3);
+    if (is_paged(p))
+        lay_out_keys(p, p->args.num_pages, spec->page_tokens);
+    else
+        lay_out_keys(p, spec->num_sequences, most_keys + 3);
     for (int h = 0; h < spec->num_heads; h++) {
         p->slopes[h] = (float)exp2(-8.0 * (h + 1) / spec->num_heads);
         p->sinks[h] = rng_chance(random, 0.2) ? -INFINITY : draw(random);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Attention problems and their naive twin. What a problem is about, the numbers of each sequence, lies in plain arrays; the tensors that
- * the library gets are laid out from them, with NaN wherever nothing belongs. The twin reads the arrays only, in float64, and asks
- * rmask_contains for each pair. */
+ * Attention problems and their naive twin. What a problem is about, the numbers of each sequence, lies in plain arrays; the
+ * tensors that the library gets are laid out from them, with NaN wherever nothing belongs. The twin reads the arrays only, in
+ * float64, and asks rmask_contains for each pair. */
 #ifndef ROARMASK_TESTS_PROBLEM_H
 #define ROARMASK_TESTS_PROBLEM_H
 
@@ -11,13 +11,13 @@
 enum { MAX_SEQUENCES = 4, MAX_PROBLEM_HEADS = 48 };
 
 typedef enum key_layout {
-    KEYS_BY_TOKEN,      /* [batch, token, head, dim] */
-    KEYS_BY_HEAD,       /* [batch, head, token, dim] */
-    KEYS_AS_COLUMNS,    /* [batch, head, dim, token]; values by head */
-    PAGES_SPLIT,        /* [2, page, head, token, dim] */
-    PAGES_JOINED,       /* [page, head, 2, token, dim] */
-    PAGES_INTERLEAVED,  /* [page, head, token, 2, dim] */
-    PAGES_AS_COLUMNS,   /* as PAGES_JOINED, with keys [dim, token] */
+    KEYS_BY_TOKEN,     /* [batch, token, head, dim] */
+    KEYS_BY_HEAD,      /* [batch, head, token, dim] */
+    KEYS_AS_COLUMNS,   /* [batch, head, dim, token]; values by head */
+    PAGES_SPLIT,       /* [2, page, head, token, dim] */
+    PAGES_JOINED,      /* [page, head, 2, token, dim] */
+    PAGES_INTERLEAVED, /* [page, head, token, 2, dim] */
+    PAGES_AS_COLUMNS,  /* as PAGES_JOINED, with keys [dim, token] */
     NUM_KEY_LAYOUTS
 } key_layout;
 
@@ -50,8 +50,9 @@ typedef struct problem {
     float slopes[MAX_PROBLEM_HEADS], sinks[MAX_PROBLEM_HEADS];
 } problem;
 
-/* A small problem of any kind. */
+/* A small problem of any kind, and a plain one to change: two float32 heads over one KV head, causal, without a mask. */
 problem_spec problem_any(rng *random);
+problem_spec problem_plain(int32_t queries, int32_t keys);
 
 void problem_create(problem *p, const problem_spec *spec, rng *random);
 void problem_free(problem *p);
@@ -65,16 +66,16 @@ int32_t problem_position(const problem *p, int sequence);
 bool problem_visible(const problem *p, int sequence, int head, int32_t query, int32_t key);
 uint64_t problem_visible_pairs(const problem *p);
 
-/* One row of the result in float64: `out` has head_dim entries; `size` gets for each of them the mean of the values' magnitudes, which is what
- * errors are relative to. Returns the log-sum-exp. */
+/* One row of the result in float64: `out` has head_dim entries; `size` gets for each of them the mean of the values'
+ * magnitudes, which is what errors are relative to. Returns the log-sum-exp. */
 double problem_row(const problem *p, int sequence, int head, int32_t query, double *out, double *size);
 
 /* Where the library wrote a row, and its log-sum-exp. */
 double problem_out(const problem *p, int sequence, int head, int32_t query, int32_t dim);
 float problem_lse(const problem *p, int sequence, int head, int32_t query);
 
-/* Compares every row with the twin's: float32 arithmetic within 2e-5, and half a unit in the last place of the output. Whatever lies between
- * the rows must not have been written. */
+/* Compares every row with the twin's: float32 arithmetic within 2e-5, and half a unit in the last place of the output. Whatever
+ * lies between the rows must not have been written. */
 void problem_check(const problem *p);
 
 /* Runs it and compares. */

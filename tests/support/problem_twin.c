@@ -85,7 +85,8 @@ double problem_out(const problem *p, int sequence, int head, int32_t query, int3
 {
     const rmask_attention_sequence *s = &p->sequences[sequence];
     const rmask_tensor *out = &p->args.out;
-    const int64_t at = s->query_batch * out->batch_stride + (s->query_token + query) * out->token_stride + head * out->head_stride + dim;
+    const int64_t at =
+        s->query_batch * out->batch_stride + (s->query_token + query) * out->token_stride + head * out->head_stride + dim;
     return number_at((const char *)out->data + at * (out->dtype == RMASK_FLOAT32 ? 4 : 2), out->dtype);
 }
 
@@ -106,8 +107,10 @@ static void check_row(const problem *p, int s, int h, int32_t i, double *row, do
     for (int32_t d = 0; d < p->spec.head_dim; d++) {
         const double got = problem_out(p, s, h, i, d), wanted = row[d];
         const bool same =
-            isnan(wanted) ? isnan(got) : got == wanted || fabs(got - wanted) <= relative * size[d] + half_unit * fabs(wanted) * 1.001 + tiny;
-        expect(same, "sequence %d head %d query %d dim %d: %.9g, wanted %.9g; the values are of size %g", s, h, i, d, got, wanted, size[d]);
+            isnan(wanted) ? isnan(got)
+                          : got == wanted || fabs(got - wanted) <= relative * size[d] + half_unit * fabs(wanted) * 1.001 + tiny;
+        expect(same, "sequence %d head %d query %d dim %d: %.9g, wanted %.9g; the values are of size %g", s, h, i, d, got,
+               wanted, size[d]);
     }
     if (!p->args.lse) return;
     const double got = (double)problem_lse(p, s, h, i);
@@ -135,7 +138,8 @@ static void check_gaps(const problem *p)
 
 void problem_check(const problem *p)
 {
-    double *row = must_allocate((size_t)p->spec.head_dim * sizeof *row), *size = must_allocate((size_t)p->spec.head_dim * sizeof *size);
+    double *row = must_allocate((size_t)p->spec.head_dim * sizeof *row),
+           *size = must_allocate((size_t)p->spec.head_dim * sizeof *size);
     for (int s = 0; s < p->spec.num_sequences; s++)
         for (int h = 0; h < p->spec.num_heads; h++)
             for (int32_t i = 0; i < p->sequences[s].num_queries; i++) check_row(p, s, h, i, row, size);
