@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--masks", default=",".join(MASKS), help="default: %(default)s")
     parser.add_argument("--methods", default=",".join(METHODS), help="default: %(default)s")
     parser.add_argument("--gigabytes", type=int, default=0, help="most memory for a process (default: 16, or 80%% of what is free)")
-    parser.add_argument("--patience", type=float, default=60, help="a peer that needs more seconds for a mask gets no further ones")
+    parser.add_argument("--patience", type=float, default=15, help="most seconds that a call of a peer may be expected to take")
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder for attention.json and attention.html")
     parser.add_argument("--page", action="store_true", help="only draw attention.html anew from attention.json")
     args = parser.parse_args()
@@ -74,6 +74,20 @@ def child(command: list[str], limit: float, show: Any) -> tuple[list[dict[str, A
     raise SystemExit(f"attention_child.py {' '.join(command)} failed:\n{''.join(complaints)[-2000:]}")
 
 
+def too_slow(rows: list[dict[str, Any]], mode: str, tokens: int, head_dim: int, patience: float) -> dict[str, str]:
+    """What of torch would take too long, as METHOD/MASK, and why: the time of prompts goes with the square of the length."""
+    reasons = {}
+    for row in rows:
+        if (row["mode"], row["head_dim"]) != (mode, head_dim) or row["method"] not in ("sdpa_bias", "flex") or "ms" not in row:
+            continue
+        seconds = row["ms"] / 1e3
+        expected = seconds * (tokens / row["tokens"]) ** (2 if mode == "prefill" else 1)
+        if expected > patience:
+            told = f"{seconds:.1f} s at {row['tokens']} tokens, so some {expected:.0f} s here"
+            reasons[f"{row['method']}/{row['mask']}"] = told
+    return reasons
+
+
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     start, gigabytes = time.monotonic(), args.gigabytes or available_gigabytes()
     least = 0.05 if args.quick else 0.3
@@ -95,8 +109,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         has_flex = args.all or args.quick or (head_dim == 64 if mode == "prefill" else tokens >= 65536) or tokens == 16384
         methods = [m for m in args.methods if m != "flex" or has_flex]
         masks = [DENSE, *(m for m in args.masks if mode == "decode" or m != "random 5%")]
-        command = [mode, str(tokens), str(head_dim), ",".join(masks), ",".join(methods), f"{least:g}", str(gigabytes), f"{args.patience:g}"]
-        rows, failed = child(command, 40 * args.patience, show)
+        left_out = json.dumps(too_slow(report["rows"], mode, tokens, head_dim, args.patience))
+        command = [mode, str(tokens), str(head_dim), ",".join(masks), ",".join(methods), f"{least:g}", str(gigabytes), left_out]
+        rows, failed = child(command, 1200, show)
         report["rows"] += [{**row, "command": " ".join(["python", "python/bench/attention_child.py", *map(repr, command)])} for row in rows]
         about = {"tokens": tokens, "head_dim": head_dim, "mode": mode}
         if failed:
@@ -104,7 +119,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         if "flex" in args.methods and not has_flex:
             report["rows"] += [{**about, "mask": mask, "method": "flex", "failed": LEFT_OUT} for mask in masks[1:]]
     if "prefill" in args.modes:
-        command = ["memory", str(args.tokens[-1]), str(args.head_dims[0]), "window + sink", "-", "0", "0", "0"]
+        command = ["memory", str(args.tokens[-1]), str(args.head_dims[0]), "window + sink", "-", "0", "0", "{}"]
         report["memory"] = child(command, 600, lambda row: None)[0]
     return report
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention of one length and head dimension in a process of its own, as a line of JSON for each mask and method:
-`python python/bench/attention_child.py prefill 16384 64 MASK,.. METHOD,.. SECONDS GIGABYTES PATIENCE`
+`python python/bench/attention_child.py prefill 16384 64 MASK,.. METHOD,.. SECONDS GIGABYTES {}`
 
 Every answer is checked in sampled rows before it is timed."""
 
@@ -184,14 +184,13 @@ def memory(tokens: int, head_dim: int, name: str) -> dict[str, Any]:
 def main() -> None:
     mode, tokens, head_dim = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     names, methods = sys.argv[4].split(","), sys.argv[5].split(",")
-    least, gigabytes, patience = float(sys.argv[6]), float(sys.argv[7]), float(sys.argv[8])
+    least, gigabytes, left_out = float(sys.argv[6]), float(sys.argv[7]), json.loads(sys.argv[8])
     torch.set_grad_enabled(False)
     if mode == "memory":
         print(json.dumps(memory(tokens, head_dim, names[0])), flush=True)
         return
     meter.limit_memory(int(gigabytes * (1 << 30)))
     setting = Setting(mode, tokens, head_dim)
-    slow: dict[str, str] = {}
     for name in names:
         mask = setting.mask(name)
         for method in methods:
@@ -199,11 +198,10 @@ def main() -> None:
                 continue
             row: dict[str, Any] = {"mask": name, "tokens": tokens, "head_dim": head_dim, "mode": mode, "method": method}
             needed = expected_bytes(method, mode, tokens)
-            start = time.perf_counter()
             if needed > gigabytes * (1 << 30) * 0.8:
                 row["failed"] = f"needs {needed / 1e9:.1f} GB for scores of {tokens} x {tokens}"
-            elif method in slow:
-                row["failed"] = slow[method]
+            elif f"{method}/{name}" in left_out:
+                row["failed"] = left_out[f"{method}/{name}"]
             else:
                 try:
                     row |= measure(setting, mode, name, method, mask, least)
@@ -211,8 +209,6 @@ def main() -> None:
                     raise
                 except Exception as failure:  # a compiler's, torch's for lack of memory: what a peer cannot do is a result
                     row["failed"] = f"{type(failure).__name__}: {str(failure).strip().splitlines()[0][:160]}"
-                if not method.startswith("roarmask") and time.perf_counter() - start > patience:
-                    slow[method] = f"left out: “{name}” took {time.perf_counter() - start:.0f} s with its first call"
             if mask is not None:
                 row["density"] = mask.density
             print(json.dumps(row), flush=True)
