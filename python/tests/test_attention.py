@@ -91,6 +91,16 @@ def test_masks_for_heads_and_batch_entries():
         assert difference(attention(q, k, v, given_masks, block=16, causal=True), expected(of)) < 2e-5
 
 
+def test_heads_with_one_mask_are_worked_together():
+    """Bit for bit: lists that say the same give the same."""
+    a, b = Mask.parse("causal & window(2)", 8), Mask.parse("causal & sink(1)", 8)
+    q, k, v = random_tensors(1, 6, 2, 128, 128, 32)
+    one, many = [], []
+    first = attention(q, k, v, [a, b], block=16, causal=True, stats=one)
+    assert torch.equal(attention(q, k, v, [a] * 3 + [b] * 3, block=16, causal=True, stats=many), first)
+    assert one == many
+
+
 def test_a_decode_step_sees_its_row():
     mask = Mask.parse("causal & (sink(1) | window(4))", 64)
     q, k, v = random_tensors(3, 8, 2, 1, 1000, 64)

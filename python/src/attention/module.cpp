@@ -19,7 +19,7 @@ namespace
 class Masks
 {
   public:
-    Masks(nb::handle masks, size_t num_entries);
+    Masks(nb::handle masks, size_t num_entries, const rmask_attention_args &args);
     void give_to(rmask_attention_sequence &sequence, size_t entry) const
     {
         const std::vector<const rmask *> &list = lists[lists.size() == 1 ? 0 : entry];
@@ -30,6 +30,7 @@ class Masks
   private:
     static bool is_list(nb::handle object) { return PyList_Check(object.ptr()) || PyTuple_Check(object.ptr()); }
     static std::vector<const rmask *> heads_of(nb::handle masks);
+    static void join_groups(std::vector<const rmask *> &heads, const rmask_attention_args &args);
     std::vector<std::vector<const rmask *>> lists;
 };
 
@@ -39,7 +40,8 @@ std::vector<const rmask *> Masks::heads_of(nb::handle masks)
     const auto add = [&heads](nb::handle mask) {
         const Mask *given = nullptr;
         if (!mask.is_none() && !nb::try_cast<const Mask *>(mask, given)) {
-            PyErr_Format(PyExc_TypeError, "a mask is a Mask, None, a list of these for the heads, or a list of such lists for the batch; not %s",
+            PyErr_Format(PyExc_TypeError,
+                         "a mask is a Mask, None, a list of these for the heads, or a list of such lists for the batch; not %s",
                          Py_TYPE(mask.ptr())->tp_name);
             throw nb::python_error();
         }
@@ -53,17 +55,30 @@ std::vector<const rmask *> Masks::heads_of(nb::handle masks)
     return heads;
 }
 
-Masks::Masks(nb::handle masks, size_t num_entries)
+/* Heads that share their keys and have one mask are worked together, so that keys are read once. */
+void Masks::join_groups(std::vector<const rmask *> &heads, const rmask_attention_args &args)
+{
+    const size_t num_groups = (size_t)args.num_kv_heads;
+    if (num_groups == 0 || heads.size() != (size_t)args.num_heads || heads.size() % num_groups != 0) return;
+    const size_t group = heads.size() / num_groups;
+    for (size_t i = 0; i < heads.size(); i++)
+        if (heads[i] != heads[i / group * group]) return;
+    for (size_t i = 0; i < num_groups; i++) heads[i] = heads[i * group];
+    heads.resize(num_groups);
+}
+
+Masks::Masks(nb::handle masks, size_t num_entries, const rmask_attention_args &args)
 {
     bool is_nested = false;
     if (is_list(masks))
         for (nb::handle entry : masks) is_nested = is_nested || is_list(entry);
     if (!is_nested) {
         lists.push_back(heads_of(masks));
-        return;
+    } else {
+        for (nb::handle entry : masks) lists.push_back(heads_of(entry));
     }
-    for (nb::handle entry : masks) lists.push_back(heads_of(entry));
-    if (lists.size() != num_entries)
+    for (std::vector<const rmask *> &heads : lists) join_groups(heads, args);
+    if (is_nested && lists.size() != num_entries)
         complain("masks of " + std::to_string(lists.size()) + " batch entries, and there are " + std::to_string(num_entries));
 }
 
@@ -86,12 +101,20 @@ rmask_dtype dtype_of(const View &view)
 }
 
 /* A dimension of one element may have any stride: it is never walked. */
-int64_t stride_of(const View &view, int dim_from_end) { return view.size_from_end(dim_from_end) <= 1 ? 1 : view.stride_from_end(dim_from_end); }
+int64_t stride_of(const View &view, int dim_from_end)
+{
+    return view.size_from_end(dim_from_end) <= 1 ? 1 : view.stride_from_end(dim_from_end);
+}
 
 /* Dimensions are given counted from the end. `batch` 0 is none. */
 rmask_tensor tensor_of(const View &view, int batch, int token, int head, int dim)
 {
-    return {view.data, dtype_of(view), batch ? view.stride_from_end(batch) : 0, stride_of(view, token), view.stride_from_end(head), stride_of(view, dim)};
+    return {view.data,
+            dtype_of(view),
+            batch ? view.stride_from_end(batch) : 0,
+            stride_of(view, token),
+            view.stride_from_end(head),
+            stride_of(view, dim)};
 }
 
 void expect_contiguous_heads(const View &view, const char *name)
@@ -108,15 +131,16 @@ void expect_same_shape(const View &view, const char *name, const View &other, co
 }
 
 /* The output, and the log-sum-exp where it is wanted, in the shape of the queries. */
-void take_outputs(const View &query, nb::handle out_object, nb::handle lse_object, const char *dims, bool has_batch, int token, int head,
-                  rmask_attention_args &args)
+void take_outputs(const View &query, nb::handle out_object, nb::handle lse_object, const char *dims, bool has_batch, int token,
+                  int head, rmask_attention_args &args)
 {
     const View out = floats_of(out_object, "out", dims, query.num_dims);
     expect_same_shape(out, "out", query, "query");
     expect_contiguous_heads(out, "out");
     if (!out.is_writable) complain("out is read-only");
     for (int i = 0; i < out.num_dims; i++)
-        if (out.shape[(size_t)i] > 1 && out.stride[(size_t)i] == 0) complain("out has elements that lie in one place: it is an expanded tensor");
+        if (out.shape[(size_t)i] > 1 && out.stride[(size_t)i] == 0)
+            complain("out has elements that lie in one place: it is an expanded tensor");
     args.out = tensor_of(out, has_batch ? 4 : 0, token, head, 1);
     if (lse_object.is_none()) return;
     const View lse = view_of(lse_object, "lse");
@@ -134,7 +158,8 @@ const float *floats_per_head(nb::handle object, const char *name, int64_t num_he
     if (object.is_none()) return nullptr;
     const View view = view_of(object, name);
     if (view.scalar != Scalar::float32 || view.num_dims != 1 || view.shape[0] != num_heads || stride_of(view, 1) != 1)
-        complain(std::string(name) + " must be contiguous float32 [" + std::to_string(num_heads) + "], one a head, not " + text_of(view));
+        complain(std::string(name) + " must be contiguous float32 [" + std::to_string(num_heads) + "], one a head, not " +
+                 text_of(view));
     return (const float *)view.data;
 }
 
@@ -187,7 +212,8 @@ Work run(rmask_attention_args &args, const std::vector<rmask_attention_sequence>
 void expect_starts(const Int32List &starts, const char *name, int64_t num_tokens)
 {
     if (starts.size() < 1 || starts[0] < 0 || starts[starts.size() - 1] > num_tokens)
-        complain(std::string(name) + " must begin at 0 or more and end at most at the " + std::to_string(num_tokens) + " tokens that there are");
+        complain(std::string(name) + " must begin at 0 or more and end at most at the " + std::to_string(num_tokens) +
+                 " tokens that there are");
     for (size_t i = 1; i < starts.size(); i++)
         if (starts[i] < starts[i - 1]) complain(std::string(name) + " must not decrease");
 }
@@ -195,14 +221,15 @@ void expect_starts(const Int32List &starts, const char *name, int64_t num_tokens
 void expect_length(const Int32List &list, const char *name, size_t length)
 {
     if (list.size() != length)
-        complain(std::string(name) + " has " + std::to_string(list.size()) + " entries, and there are " + std::to_string(length) + " sequences");
+        complain(std::string(name) + " has " + std::to_string(list.size()) + " entries, and there are " +
+                 std::to_string(length) + " sequences");
 }
 
 /* ---------------------------------------------------------------- the three forms */
 
 /* [batch, heads, tokens, head_dim], as scaled_dot_product_attention has it. */
-Work batched(nb::handle query_object, nb::handle key_object, nb::handle value_object, nb::handle out, nb::handle lse, nb::handle positions,
-             nb::handle lengths, const Options &options)
+Work batched(nb::handle query_object, nb::handle key_object, nb::handle value_object, nb::handle out, nb::handle lse,
+             nb::handle positions, nb::handle lengths, const Options &options)
 {
     const View query = floats_of(query_object, "query", "batch, heads, tokens, head_dim", 4);
     const View key = floats_of(key_object, "key", "batch, kv_heads, tokens, head_dim", 4);
@@ -226,7 +253,7 @@ Work batched(nb::handle query_object, nb::handle key_object, nb::handle value_ob
     const Int32List first_positions(positions, "first_position"), key_lens(lengths, "key_lens");
     if (first_positions.size()) expect_length(first_positions, "first_position", batch);
     if (key_lens.size()) expect_length(key_lens, "key_lens", batch);
-    const Masks masks(options.masks, batch);
+    const Masks masks(options.masks, batch, args);
     const int32_t num_queries = side("tokens", query.shape[2]), num_keys = side("tokens", key.shape[2]);
     std::vector<rmask_attention_sequence> sequences(batch);
     for (size_t i = 0; i < batch; i++) {
@@ -243,14 +270,15 @@ Work batched(nb::handle query_object, nb::handle key_object, nb::handle value_ob
 }
 
 /* [tokens, heads, head_dim], sequences one after another. */
-Work packed(nb::handle query_object, nb::handle key_object, nb::handle value_object, nb::handle out, nb::handle lse, nb::handle query_starts,
-            nb::handle key_starts, nb::handle positions, const Options &options)
+Work packed(nb::handle query_object, nb::handle key_object, nb::handle value_object, nb::handle out, nb::handle lse,
+            nb::handle query_starts, nb::handle key_starts, nb::handle positions, const Options &options)
 {
     const View query = floats_of(query_object, "query", "tokens, heads, head_dim", 3);
     const View key = floats_of(key_object, "key", "tokens, kv_heads, head_dim", 3);
     const View value = floats_of(value_object, "value", "tokens, kv_heads, head_dim", 3);
     expect_same_shape(value, "value", key, "key");
-    if (query.shape[2] != key.shape[2]) complain("query is " + text_of(query) + ", and key is " + text_of(key) + ": head_dim must be the same");
+    if (query.shape[2] != key.shape[2])
+        complain("query is " + text_of(query) + ", and key is " + text_of(key) + ": head_dim must be the same");
     expect_contiguous_heads(query, "query");
     expect_contiguous_heads(key, "key");
     expect_contiguous_heads(value, "value");
@@ -263,13 +291,14 @@ Work packed(nb::handle query_object, nb::handle key_object, nb::handle value_obj
     take_outputs(query, out, lse, "tokens, heads, head_dim", false, 3, 2, args);
     take_options(options, args);
 
-    const Int32List query_at(query_starts, "cu_seqlens"), key_at(key_starts, "cu_seqlens_k"), first_positions(positions, "first_position");
+    const Int32List query_at(query_starts, "cu_seqlens"), key_at(key_starts, "cu_seqlens_k"),
+        first_positions(positions, "first_position");
     expect_starts(query_at, "cu_seqlens", side("tokens", query.shape[0]));
     expect_starts(key_at, "cu_seqlens_k", side("tokens", key.shape[0]));
     const size_t num_sequences = query_at.size() - 1;
     expect_length(key_at, "cu_seqlens_k", num_sequences + 1);
     if (first_positions.size()) expect_length(first_positions, "first_position", num_sequences);
-    const Masks masks(options.masks, num_sequences);
+    const Masks masks(options.masks, num_sequences, args);
     std::vector<rmask_attention_sequence> sequences(num_sequences);
     for (size_t i = 0; i < num_sequences; i++) {
         sequences[i].query_token = query_at[i];
@@ -313,8 +342,8 @@ class BlockTable
 };
 
 /* query [tokens, heads, head_dim]; caches [pages, kv_heads, page_tokens, head_dim], or keys [pages, kv_heads, head_dim, page_tokens]. */
-Work paged(nb::handle query_object, nb::handle key_object, nb::handle value_object, nb::handle out, nb::handle lse, nb::handle table,
-           nb::handle lengths, nb::handle query_starts, bool key_columns, const Options &options)
+Work paged(nb::handle query_object, nb::handle key_object, nb::handle value_object, nb::handle out, nb::handle lse,
+           nb::handle table, nb::handle lengths, nb::handle query_starts, bool key_columns, const Options &options)
 {
     const View query = floats_of(query_object, "query", "tokens, heads, head_dim", 3);
     const char *key_dims = key_columns ? "pages, kv_heads, head_dim, page_tokens" : "pages, kv_heads, page_tokens, head_dim";
@@ -323,8 +352,8 @@ Work paged(nb::handle query_object, nb::handle key_object, nb::handle value_obje
     const int key_token = key_columns ? 1 : 2, key_dim = key_columns ? 2 : 1;
     if (key.shape[0] != value.shape[0] || key.shape[1] != value.shape[1] || key.size_from_end(key_token) != value.shape[2] ||
         key.size_from_end(key_dim) != value.shape[3] || query.shape[2] != value.shape[3])
-        complain("query is " + text_of(query) + ", key_cache " + text_of(key) + " (" + key_dims + ") and value_cache " + text_of(value) +
-                 ": they do not go together");
+        complain("query is " + text_of(query) + ", key_cache " + text_of(key) + " (" + key_dims + ") and value_cache " +
+                 text_of(value) + ": they do not go together");
     expect_contiguous_heads(query, "query");
     expect_contiguous_heads(key, "key_cache");
     expect_contiguous_heads(value, "value_cache");
@@ -346,8 +375,9 @@ Work paged(nb::handle query_object, nb::handle key_object, nb::handle value_obje
     expect_starts(query_at, "query_start_loc", side("tokens", query.shape[0]));
     expect_length(query_at, "query_start_loc", num_sequences + 1);
     if (pages.num_rows != num_sequences)
-        complain("block_table has " + std::to_string(pages.num_rows) + " rows, and there are " + std::to_string(num_sequences) + " sequences");
-    const Masks masks(options.masks, num_sequences);
+        complain("block_table has " + std::to_string(pages.num_rows) + " rows, and there are " + std::to_string(num_sequences) +
+                 " sequences");
+    const Masks masks(options.masks, num_sequences, args);
     std::vector<rmask_attention_sequence> sequences(num_sequences);
     for (size_t i = 0; i < num_sequences; i++) {
         sequences[i].query_token = query_at[i];
@@ -356,8 +386,9 @@ Work paged(nb::handle query_object, nb::handle key_object, nb::handle value_obje
         sequences[i].first_position = -1;
         sequences[i].pages = pages.row(i);
         if (seq_lens[i] > pages.num_pages * args.page_tokens)
-            complain("sequence " + std::to_string(i) + " has " + std::to_string(seq_lens[i]) + " tokens, and its row of block_table holds " +
-                     std::to_string(pages.num_pages) + " pages of " + std::to_string(args.page_tokens));
+            complain("sequence " + std::to_string(i) + " has " + std::to_string(seq_lens[i]) +
+                     " tokens, and its row of block_table holds " + std::to_string(pages.num_pages) + " pages of " +
+                     std::to_string(args.page_tokens));
         masks.give_to(sequences[i], i);
     }
     return run(args, sequences);
@@ -365,7 +396,8 @@ Work paged(nb::handle query_object, nb::handle key_object, nb::handle value_obje
 
 void merge(nb::handle out_a, nb::handle lse_a, nb::handle out_b, nb::handle lse_b)
 {
-    const View a = view_of(out_a, "out"), a_lse = view_of(lse_a, "lse"), b = view_of(out_b, "other"), b_lse = view_of(lse_b, "other_lse");
+    const View a = view_of(out_a, "out"), a_lse = view_of(lse_a, "lse"), b = view_of(out_b, "other"),
+               b_lse = view_of(lse_b, "other_lse");
     const auto is_plain = [](const View &view) {
         int64_t stride = 1;
         for (int i = view.num_dims; i-- > 0; stride *= view.shape[(size_t)i])
@@ -386,7 +418,8 @@ void merge(nb::handle out_a, nb::handle lse_a, nb::handle out_b, nb::handle lse_
         complain("lse is " + text_of(a_lse) + ", and out is " + text_of(a) + ": one entry a row");
     const int32_t head_dim = side("head_dim", a.size_from_end(1));
     nb::gil_scoped_release unlocked;
-    rmask_attention_merge((float *)a.data, (float *)a_lse.data, (const float *)b.data, (const float *)b_lse.data, (size_t)num_rows, head_dim);
+    rmask_attention_merge((float *)a.data, (float *)a_lse.data, (const float *)b.data, (const float *)b_lse.data,
+                          (size_t)num_rows, head_dim);
 }
 } // namespace
 
@@ -394,17 +427,18 @@ NB_MODULE(_attention, module)
 {
     if (_import_array() < 0) throw nb::python_error();
     nb::set_leak_warnings(false);
-    module.doc() = "Sparse attention on the CPU, over the C library. Arguments are checked here; roarmask.attention says what they are.";
+    module.doc() =
+        "Sparse attention on the CPU, over the C library. Arguments are checked here; roarmask.attention says what they are.";
     nb::class_<Options>(module, "Options")
         .def(nb::init<nb::object, std::pair<int32_t, int32_t>, bool, float, float, nb::object, nb::object, int32_t, bool>(),
-             "mask"_a.none(), "block"_a, "causal"_a, "scale"_a, "soft_cap"_a, "alibi_slopes"_a.none(), "sinks"_a.none(), "threads"_a,
-             "reference"_a);
-    module.def("batched", &batched, "query"_a, "key"_a.none(), "value"_a.none(), "out"_a.none(), "lse"_a.none(), "first_position"_a.none(), "key_lens"_a.none(),
-               "options"_a);
-    module.def("packed", &packed, "query"_a, "key"_a.none(), "value"_a.none(), "out"_a.none(), "lse"_a.none(), "cu_seqlens"_a, "cu_seqlens_k"_a,
-               "first_position"_a.none(), "options"_a);
-    module.def("paged", &paged, "query"_a, "key_cache"_a.none(), "value_cache"_a.none(), "out"_a.none(), "lse"_a.none(), "block_table"_a.none(), "seq_lens"_a,
-               "query_start_loc"_a, "key_columns"_a, "options"_a);
+             "mask"_a.none(), "block"_a, "causal"_a, "scale"_a, "soft_cap"_a, "alibi_slopes"_a.none(), "sinks"_a.none(),
+             "threads"_a, "reference"_a);
+    module.def("batched", &batched, "query"_a, "key"_a.none(), "value"_a.none(), "out"_a.none(), "lse"_a.none(),
+               "first_position"_a.none(), "key_lens"_a.none(), "options"_a);
+    module.def("packed", &packed, "query"_a, "key"_a.none(), "value"_a.none(), "out"_a.none(), "lse"_a.none(), "cu_seqlens"_a,
+               "cu_seqlens_k"_a, "first_position"_a.none(), "options"_a);
+    module.def("paged", &paged, "query"_a, "key_cache"_a.none(), "value_cache"_a.none(), "out"_a.none(), "lse"_a.none(),
+               "block_table"_a.none(), "seq_lens"_a, "query_start_loc"_a, "key_columns"_a, "options"_a);
     module.def("merge", &merge, "out"_a.none(), "lse"_a.none(), "other"_a.none(), "other_lse"_a.none());
     module.def("peak_flops", &rmask_attention_peak_flops, nb::call_guard<nb::gil_scoped_release>());
 }
