@@ -8,6 +8,7 @@ vLLM has one flag more, and everything else is as before.
 from __future__ import annotations
 
 import functools
+import logging
 from typing import Any
 
 KEY = "roarmask"  # in vLLM's additional_config
@@ -17,9 +18,15 @@ _ATTRIBUTE = "use_roaring_attention_masks"
 
 def register() -> None:
     """The entry point of the group vllm.general_plugins. May be called any number of times."""
-    from vllm.engine.arg_utils import EngineArgs
-    from vllm.v1.attention.backends.registry import AttentionBackendEnum, register_backend
+    try:
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.v1.attention.backends.registry import AttentionBackendEnum, register_backend
 
+        cpu = AttentionBackendEnum.CPU_ATTN
+    except (ImportError, AttributeError) as error:
+        # A release that this was not made for must go on working for those who want no masks.
+        logging.getLogger("vllm.roarmask").warning("No roaring attention masks in this vLLM: %s", error)
+        return
     if getattr(EngineArgs, "_has_roarmask", False):
         return
     EngineArgs._has_roarmask = True
@@ -27,7 +34,7 @@ def register() -> None:
     EngineArgs.from_cli_args = classmethod(_with_value(EngineArgs.from_cli_args.__func__))
     EngineArgs.create_engine_config = _with_masks(EngineArgs.create_engine_config)
     # `choice` hands out vLLM's own class unless the current configuration asks for masks.
-    register_backend(AttentionBackendEnum.CPU_ATTN, "roarmask_vllm.choice.CPUAttentionBackend")
+    register_backend(cpu, "roarmask_vllm.choice.CPUAttentionBackend")
 
 
 def wants_masks(vllm_config: Any) -> bool:

@@ -58,7 +58,10 @@ def prompts(folder: str, lengths: Sequence[int]) -> list[list[int]]:
 
 
 def run(model: str, masks: Any, rounds: list[list[list[int]]], tokens: int, prompt_logprobs: bool = False, **engine: Any) -> Any:
-    """(results, preemptions, metrics) of an engine; a result is (tokens, log-probabilities of the prompt, of the output)."""
+    """(results, preemptions, metrics) of an engine; a result is (tokens, log-probabilities of the prompt, of the output).
+
+    masks: None for an engine that nobody asked for masks: none of its processes may have imported roarmask's extension.
+    """
     settings = {
         "model": model,
         "dtype": "float32",
@@ -82,7 +85,9 @@ def run(model: str, masks: Any, rounds: list[list[list[int]]], tokens: int, prom
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULTS ")]
     if not lines:
         raise RuntimeError(done.stdout[-4000:] + done.stderr[-8000:])
-    return json.loads(lines[0].removeprefix("RESULTS "))
+    *results, has_masks = json.loads(lines[0].removeprefix("RESULTS "))
+    assert has_masks == (masks is not None)
+    return results
 
 
 @pytest.fixture(scope="session")

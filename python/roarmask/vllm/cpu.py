@@ -8,6 +8,7 @@ names. Keys and values are written to the cache by vLLM's code in either case.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -230,6 +231,15 @@ class RoarmaskCPUImpl(CPUAttentionBackendImpl):
         self.stats.add(self.number, kv_blocks_read=step.num_read[self.masks], kv_blocks_held=step.num_held, attention_seconds=seconds)
         return output
 
+    def masks_of_step(self, query: torch.Tensor, keys: torch.Tensor, metadata: CPUAttentionMetadata) -> Mask | Sequence[Mask]:
+        """The masks that a step through our kernel follows: the configured ones.
+
+        This is the place for masks that are chosen from queries and keys. query is [tokens, heads, head_size], keys [blocks, KV
+        heads, head_size, block_size] with the step's own. The result is as roarmask.paged_attention takes it, so it may have
+        other masks for each request.
+        """
+        return self.masks[0] if self.masks.count(self.masks[0]) == len(self.masks) else self.masks
+
     def _by_kernel(self, query: torch.Tensor, kv_cache: torch.Tensor, metadata: CPUAttentionMetadata, output: torch.Tensor) -> None:
         keys, values = split_cache(kv_cache)
         paged_attention(
@@ -239,7 +249,7 @@ class RoarmaskCPUImpl(CPUAttentionBackendImpl):
             metadata.block_table,
             metadata.seq_lens,
             metadata.query_start_loc,
-            self.masks[0] if self.masks.count(self.masks[0]) == len(self.masks) else self.masks,
+            self.masks_of_step(query, keys, metadata),
             block=self.block,
             key_columns=True,
             scale=self.scale,
