@@ -33,6 +33,9 @@ extern "C" {
 /* A cudaStream_t; NULL is the default stream. */
 typedef struct CUstream_st *rmask_cuda_stream;
 
+/* The version of this library, "major.minor.patch". It must be that of the library of masks (rmask_version). Static storage. */
+RMASK_API const char *rmask_cuda_version(void);
+
 /* The devices that CUDA shows; 0 without a driver. */
 RMASK_API int32_t rmask_cuda_num_devices(void);
 

@@ -126,6 +126,12 @@ void bind_mask_output(nb::class_<Mask> &mask)
             "_repr_html_", [](nb::handle self) { return draw("html", self); }, nb::sig("def _repr_html_(self) -> str"))
         .def(
             "_repr_png_", [](nb::handle self) { return draw("png", self); }, nb::sig("def _repr_png_(self) -> bytes"))
+        .def(
+            "cuda",
+            [](nb::handle self, nb::handle device) { return nb::module_::import_("roarmask.cuda").attr("upload")(self, device); },
+            "device"_a = nb::none(), nb::sig("def cuda(self, device: typing.Any = None) -> typing.Any"),
+            "The mask in the memory of a GPU, a roarmask.cuda.CudaMask, by one asynchronous copy: docs/cuda.md. Needs PyTorch.")
+        .def_prop_ro("_address", [](const Mask &self) { return (uintptr_t)self.get(); }) /* of the rmask: for roarmask.cuda */
         .def("__repr__", &text_of);
     /* So that an array on the left hands its operators over instead of combining mask and elements. */
     mask.attr("__array_ufunc__") = nb::none();

@@ -7,6 +7,8 @@
 
 static_assert(sizeof(rmask_cuda_mask) == 80, "cuda.h says how large a handle is");
 
+const char *rmask_cuda_version(void) { return RMASK_VERSION_STRING; }
+
 int32_t rmask_cuda_num_devices(void) { return rmask_cu_num_devices(); }
 
 /* ---------------------------------------------------------------- uploading */

@@ -133,20 +133,29 @@ def _mask_mod(
     """
     import torch
 
-    q, kv = block_size
-    sides = tile_sides(block_size, unit)
     flat, flat_tiles = [m for heads in masks for m in heads], [t for heads in tiles for t in heads]
     first = list({id(m): i for i, m in reversed(list(enumerate(flat)))}.values())[::-1]  # where each distinct mask is first
     number = {id(flat[i]): k for k, i in enumerate(first)}
-    batch, heads, (num_rows, num_cols), tile_cols = len(masks), len(masks[0]), flat_tiles[0][0].shape, sides[1]
-    table = _tile_table([flat[i] for i in first], [flat_tiles[i] for i in first], sides)
-    tile_bytes = table[1].shape[1]
-    slots, bits = (torch.from_numpy(array.reshape(-1)).to(device) for array in table)
+    table = _tile_table([flat[i] for i in first], [flat_tiles[i] for i in first], tile_sides(block_size, unit))
+    slots, bits = (torch.from_numpy(array).to(device) for array in table)
     numbers = torch.tensor([number[id(m)] for m in flat], device=device)
+    return look_up(slots, bits, numbers, (len(masks), len(masks[0])), block_size, unit)
+
+
+def look_up(
+    slots: torch.Tensor, bits: torch.Tensor, numbers: torch.Tensor, shape: tuple[int, int], block_size: tuple[int, int], unit: int
+) -> Callable[..., torch.Tensor]:
+    """The mask function over the tensors of _tile_table. `numbers` [batch * heads] says which of its masks each head has, `shape` is
+    (batch, heads)."""
+    import torch
+
+    (q, kv), (batch, heads) = block_size, shape
+    (num_masks, num_rows, num_cols), tile_bytes, tile_cols = slots.shape, bits.shape[1], kv // unit
+    slots, bits = slots.reshape(-1), bits.reshape(-1)
 
     def mask_mod(b: torch.Tensor, h: torch.Tensor, q_idx: torch.Tensor, kv_idx: torch.Tensor) -> torch.Tensor:
         tile_row = (q_idx // q).clamp(max=num_rows - 1).to(torch.int64)
-        if len(first) > 1:
+        if num_masks > 1:
             entry = (b * heads if batch > 1 else b * 0) + (h if heads > 1 else h * 0)
             tile_row = tile_row + numbers[entry] * num_rows
         slot = slots[tile_row * num_cols + (kv_idx // kv).clamp(max=num_cols - 1)].to(torch.int64)

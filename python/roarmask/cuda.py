@@ -1,0 +1,484 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Masks on NVIDIA GPUs: a mask's bytes to megabytes are uploaded, and kernels' tensors are written where they are used.
+
+Needs PyTorch with CUDA, and libroarmask-cuda: in the package where it was built with it, else the system's, else the file that the
+environment variable ROARMASK_CUDA_LIBRARY names. Both are loaded by the first call and not before.
+
+Everything is put on torch's current stream; nothing waits for the device, and no number comes back from it. Results are torch tensors; with
+`out` they go into tensors that you own: of the right dtype and shape, contiguous, on the mask's device.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__, _core
+from ._core import Mask
+from ._errors import FormatError
+from .export._flex import look_up
+from .export._shared import MaskLike, block_pair, bytes_of_tile, full_and_partial, masks_per_head, tile_sides
+
+if TYPE_CHECKING:
+    import torch
+    from torch.nn.attention.flex_attention import BlockMask
+
+__all__ = [
+    "CudaMask",
+    "Fold",
+    "MaskTable",
+    "bits",
+    "bsr",
+    "csr",
+    "decode_pages",
+    "dense_bool",
+    "fa4_block_sparse",
+    "flex_block_mask",
+    "num_devices",
+    "padded",
+    "tile_bits",
+    "upload",
+]
+
+_MAX_FOLD = 16
+_OR = 14
+
+
+# ---------------------------------------------------------------- the library
+
+
+class _Handle(ctypes.Structure):
+    """rmask_cuda_mask"""
+
+    _fields_ = (
+        ("rows", ctypes.c_int32),
+        ("cols", ctypes.c_int32),
+        ("count", ctypes.c_uint64),
+        ("sections", ctypes.c_void_p * 6),
+        ("numbers", ctypes.c_uint32 * 4),
+    )
+
+
+class _FoldStruct(ctypes.Structure):
+    """rmask_cuda_fold"""
+
+    _fields_ = (("masks", ctypes.POINTER(_Handle)), ("num_masks", ctypes.c_int32), ("function", ctypes.c_int))
+
+
+class _Requests(ctypes.Structure):
+    """rmask_cuda_requests"""
+
+    _fields_ = (
+        ("masks", ctypes.c_void_p),
+        ("num_masks", ctypes.c_int32),
+        ("num_requests", ctypes.c_int32),
+        ("which", ctypes.c_void_p),
+        ("rows", ctypes.c_void_p),
+        ("seq_lens", ctypes.c_void_p),
+        ("block_table", ctypes.c_void_p),
+        ("table_stride", ctypes.c_uint64),
+        ("page_tokens", ctypes.c_int32),
+        ("out_table", ctypes.c_void_p),
+        ("out_stride", ctypes.c_uint64),
+        ("out_counts", ctypes.c_void_p),
+        ("out_lens", ctypes.c_void_p),
+    )
+
+
+class _Error(ctypes.Structure):
+    """rmask_error"""
+
+    _fields_ = (("message", ctypes.c_char * 256), ("position", ctypes.c_size_t))
+
+
+_EXCEPTIONS: dict[int, type[Exception]] = {1: MemoryError, 3: IndexError, 5: FormatError, 6: RuntimeError, 8: OverflowError}
+
+_POINTER, _INT, _SIZE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64
+_ARGUMENTS: dict[str, list[Any]] = {
+    "upload": [_POINTER, _POINTER, _SIZE, _POINTER, ctypes.POINTER(_Handle)],
+    "csr_workspace": [_INT, ctypes.POINTER(ctypes.c_size_t)],
+    "csr": [_FoldStruct, _INT, _INT, _POINTER, _POINTER, _SIZE, _POINTER, _SIZE, _POINTER],
+    "bsr": [_FoldStruct, _INT, _INT, _POINTER, _POINTER, _SIZE, _POINTER, _SIZE, _POINTER],
+    "padded": [_FoldStruct, _INT, _INT, _POINTER, _POINTER, _SIZE, _POINTER],
+    "to_bytes": [_FoldStruct, _INT, _INT, _INT, _INT, _POINTER, _SIZE, _POINTER],
+    "to_bits": [_FoldStruct, _INT, _INT, _INT, _INT, _POINTER, _SIZE, _POINTER],
+    "tile_bits": [_FoldStruct, _INT, _INT, _INT, _POINTER, _POINTER, _POINTER, _SIZE, _POINTER],
+    "pages": [ctypes.POINTER(_Requests), _POINTER],
+}
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    named = os.environ.get("ROARMASK_CUDA_LIBRARY")
+    own = Path(__file__).with_name("libroarmask-cuda.so")
+    path = named or (str(own) if own.exists() else f"libroarmask-cuda.so.{__version__.split('.')[0]}")
+    try:
+        library = ctypes.CDLL(path)
+    except OSError as error:
+        raise ImportError(
+            f"roarmask.cuda needs libroarmask-cuda, and there is none: {error}. Install the package with it, where nvcc is: "
+            "pip install . -C cmake.define.ROARMASK_BUILD_CUDA=ON; or name the file in ROARMASK_CUDA_LIBRARY"
+        ) from None
+    library.rmask_cuda_version.restype = ctypes.c_char_p
+    version = library.rmask_cuda_version().decode()
+    if version != __version__:
+        raise ImportError(f"{path} is of version {version}, and roarmask of version {__version__}: they must be the same")
+    for name, arguments in _ARGUMENTS.items():
+        function = getattr(library, f"rmask_cuda_{name}")
+        function.restype, function.argtypes = ctypes.c_int, [*arguments, ctypes.POINTER(_Error)]
+    return library
+
+
+def _call(name: str, *arguments: Any) -> None:
+    error = _Error()
+    status = getattr(_library(), f"rmask_cuda_{name}")(*arguments, ctypes.byref(error))
+    if status:
+        raise _EXCEPTIONS.get(status, ValueError)(error.message.decode(errors="replace"))
+
+
+def num_devices() -> int:
+    """The GPUs that CUDA shows; 0 without a driver."""
+    return int(_library().rmask_cuda_num_devices())
+
+
+# ---------------------------------------------------------------- masks
+
+
+def _device(device: Any) -> torch.device:
+    import torch
+
+    wanted = torch.device("cuda" if device is None else device)
+    if wanted.type == "cuda":
+        if not torch.cuda.is_available():
+            raise RuntimeError("there is no CUDA device, or this PyTorch is built without CUDA: torch.cuda.is_available() is False")
+        return torch.device("cuda", torch.cuda.current_device()) if wanted.index is None else wanted
+    if wanted.type == "cpu" and hasattr(_library(), "rmask_cuda_runs_on_the_host"):  # the tests' stand-in for a device
+        return wanted
+    raise ValueError(f"a mask is uploaded to a CUDA device, not to {wanted}")
+
+
+class CudaMask:
+    """A mask in a GPU's memory, made by `Mask.cuda()`. It holds the memory; the mask itself is kept too."""
+
+    def __init__(self, mask: Mask, device: Any = None) -> None:
+        import torch
+
+        self.mask = mask
+        self.device = _device(device)
+        self._memory = torch.empty(mask.nbytes, dtype=torch.uint8, device=self.device)
+        self._handle = _Handle()
+        with _on(self.device) as stream:
+            _call("upload", mask._address, self._memory.data_ptr(), mask.nbytes, stream, ctypes.byref(self._handle))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.mask.shape
+
+    @property
+    def nnz(self) -> int:
+        return self.mask.nnz
+
+    def __repr__(self) -> str:
+        return f"<roarmask.cuda.CudaMask {self.shape[0]} x {self.shape[1]} on {self.device}>"
+
+
+def upload(mask: Mask, device: Any = None) -> CudaMask:
+    """`mask` on a CUDA device, the current one unless given: one asynchronous copy on torch's current stream."""
+    return CudaMask(mask, device)
+
+
+class Fold:
+    """A boolean function of masks on one device, worked out while it is expanded: masks[0], then function(so far, masks[i]).
+
+    Takes 2 to 16 masks of one grid; `function` is a truth table as in `Mask.combine`, and or (14) unless given: the union over heads.
+    """
+
+    def __init__(self, masks: Sequence[CudaMask], function: int = _OR) -> None:
+        if not 1 <= len(masks) <= _MAX_FOLD:
+            raise ValueError(f"a fold of {len(masks)} masks: there are 1 to {_MAX_FOLD}")
+        if len({m.device for m in masks}) > 1:
+            raise ValueError("the masks of a fold are on one device")
+        self.masks, self.function = tuple(masks), int(function)
+        self.device, self.shape = masks[0].device, masks[0].shape
+
+
+@contextlib.contextmanager
+def _on(device: torch.device) -> Iterator[int]:
+    """Makes a device the current one, and gives its current stream."""
+    if device.type != "cuda":
+        yield 0
+        return
+    import torch
+
+    with torch.cuda.device(device):
+        yield int(torch.cuda.current_stream(device).cuda_stream)
+
+
+def _struct(what: CudaMask | Fold) -> _FoldStruct:
+    masks = what.masks if isinstance(what, Fold) else (what,)
+    handles = (_Handle * len(masks))(*[m._handle for m in masks])
+    return _FoldStruct(handles, len(masks), what.function if isinstance(what, Fold) else 0)
+
+
+def _span(given: tuple[int, int] | None, side: int) -> tuple[int, int]:
+    return (0, side) if given is None else (int(given[0]), int(given[1]))
+
+
+def _tensor(given: Any, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """The caller's tensor (or whatever speaks DLPack), checked; or a new one."""
+    import torch
+
+    if given is None:
+        return torch.empty(shape, dtype=dtype, device=device)
+    tensor = given if isinstance(given, torch.Tensor) else torch.utils.dlpack.from_dlpack(given)
+    if tensor.dtype != dtype or tuple(tensor.shape) != shape or tensor.device != device or not tensor.is_contiguous():
+        found = f"{tensor.dtype} {list(tensor.shape)} on {tensor.device}" + ("" if tensor.is_contiguous() else ", not contiguous")
+        raise ValueError(f"{name} must be {dtype} {list(shape)} on {device}, contiguous, not {found}")
+    return tensor
+
+
+# ---------------------------------------------------------------- expansions
+
+
+def _compressed(name: str, what: CudaMask | Fold, rows: Any, capacity: int | None, out: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    import torch
+
+    begin, end = _span(rows, what.shape[0])
+    if capacity is None:
+        if out is not None:
+            capacity = int(out[1].shape[0])
+        elif isinstance(what, CudaMask) and (begin, end) == (0, what.shape[0]):
+            capacity = what.nnz
+        else:
+            raise ValueError("only the device knows how many cells these are: give a capacity, or out")
+    num = max(end - begin, 0)
+    with _on(what.device) as stream:
+        indptr = _tensor(out and out[0], "indptr", (num + 1,), torch.int64 if name == "csr" else torch.int32, what.device)
+        indices = _tensor(out and out[1], "indices", (capacity,), torch.int32, what.device)
+        size = ctypes.c_size_t()
+        _call("csr_workspace", num, ctypes.byref(size))
+        # Torch's allocator gives the memory to later work of this stream only, so the tensor may go before the work is done.
+        workspace = torch.empty(size.value, dtype=torch.uint8, device=what.device)
+        arguments = (indptr.data_ptr(), indices.data_ptr(), capacity, workspace.data_ptr(), size.value, stream)
+        _call(name, _struct(what), begin, end, *arguments)
+    return indptr, indices
+
+
+def csr(what: CudaMask | Fold, rows: tuple[int, int] | None = None, *, capacity: int | None = None, out: Any = None) -> Any:
+    """(indptr int64 [rows + 1], indices int32 [capacity]): compressed rows of all rows or of a range.
+
+    `capacity` is nnz for all rows of one mask. What does not fit is left away, and indptr's last entry says how much was needed.
+    """
+    return _compressed("csr", what, rows, capacity, out)
+
+
+def bsr(what: CudaMask | Fold, rows: tuple[int, int] | None = None, *, capacity: int | None = None, out: Any = None) -> Any:
+    """As `csr`, with int32 indptr: FlashInfer's block-sparse rows. OverflowError where they might not hold the starts."""
+    return _compressed("bsr", what, rows, capacity, out)
+
+
+def padded(what: CudaMask | Fold, rows: tuple[int, int] | None = None, *, width: int | None = None, out: Any = None) -> Any:
+    """(counts int32 [rows], indices int32 [rows, width]): FlexAttention's kv_num_blocks and kv_indices, and with the longest row as width
+    FlashAttention-4's. Width is the number of columns unless given; new indices are 0 past a row's columns, given ones stay as they are."""
+    import torch
+
+    begin, end = _span(rows, what.shape[0])
+    num = max(end - begin, 0)
+    if width is None:
+        width = what.shape[1] if out is None else int(out[1].shape[-1])
+    with _on(what.device) as stream:
+        counts = _tensor(out and out[0], "counts", (num,), torch.int32, what.device)
+        indices = torch.zeros((num, width), dtype=torch.int32, device=what.device) if out is None else out[1]
+        indices = _tensor(indices, "indices", (num, width), torch.int32, what.device)
+        _call("padded", _struct(what), begin, end, counts.data_ptr(), indices.data_ptr(), width, stream)
+    return counts, indices
+
+
+def _window(name: str, what: CudaMask | Fold, rows: Any, cols: Any, out: Any) -> torch.Tensor:
+    import torch
+
+    (row_begin, row_end), (col_begin, col_end) = _span(rows, what.shape[0]), _span(cols, what.shape[1])
+    num_cols = max(col_end - col_begin, 0)
+    shape = (max(row_end - row_begin, 0), num_cols if name == "to_bytes" else (num_cols + 7) // 8)
+    with _on(what.device) as stream:
+        cells = _tensor(out, "out", shape, torch.bool if name == "to_bytes" else torch.uint8, what.device)
+        _call(name, _struct(what), row_begin, row_end, col_begin, col_end, cells.data_ptr(), shape[1], stream)
+    return cells
+
+
+def dense_bool(what: CudaMask | Fold, rows: tuple[int, int] | None = None, cols: tuple[int, int] | None = None, *, out: Any = None) -> Any:
+    """bool [rows, cols] of the grid or of a window, which may hang over it."""
+    return _window("to_bytes", what, rows, cols, out)
+
+
+def bits(what: CudaMask | Fold, rows: tuple[int, int] | None = None, cols: tuple[int, int] | None = None, *, out: Any = None) -> Any:
+    """uint8 [rows, ceil(cols / 8)] in little-endian bit order."""
+    return _window("to_bits", what, rows, cols, out)
+
+
+def tile_bits(what: CudaMask | Fold, tile: tuple[int, int], indptr: torch.Tensor, indices: torch.Tensor, *, out: Any = None) -> Any:
+    """uint8 [tiles, ceil(tile cells / 8)]: the cells inside of tiles, which are given as `bsr` of a mask of tiles gives them."""
+    import torch
+
+    tile_rows, tile_cols = int(tile[0]), int(tile[1])
+    num, num_bytes = indices.shape[0], -(-tile_rows * tile_cols // 8)
+    indptr = _tensor(indptr, "indptr", tuple(indptr.shape), torch.int32, what.device)
+    indices = _tensor(indices, "indices", (num,), torch.int32, what.device)
+    with _on(what.device) as stream:
+        cells = _tensor(out, "out", (num, num_bytes), torch.uint8, what.device)
+        arguments = (indptr.data_ptr(), indices.data_ptr(), cells.data_ptr(), num * num_bytes, stream)
+        _call("tile_bits", _struct(what), tile_rows, tile_cols, indptr.shape[0] - 1, *arguments)
+    return cells
+
+
+# ---------------------------------------------------------------- decoding
+
+
+class MaskTable:
+    """The masks that requests choose from, as `decode_pages` wants them: on the device, by their index."""
+
+    def __init__(self, masks: Sequence[CudaMask], device: Any = None) -> None:
+        import torch
+
+        self.masks = tuple(masks)
+        self.device = masks[0].device if masks else _device(device)
+        if any(m.device != self.device for m in masks):
+            raise ValueError("the masks of a table are on one device")
+        handles = (_Handle * len(masks))(*[m._handle for m in masks])
+        self._memory = torch.frombuffer(bytearray(handles) or bytearray(1), dtype=torch.uint8).to(self.device)
+
+
+def decode_pages(
+    table: MaskTable,
+    which: torch.Tensor,
+    block_table: torch.Tensor,
+    seq_lens: torch.Tensor,
+    page_size: int,
+    *,
+    rows: torch.Tensor | None = None,
+    out: Any = None,
+) -> Any:
+    """The decode step over a paged cache, in one launch that a CUDA graph can capture (with `out`).
+
+    Args:
+        which: int32 [requests], the request's mask in `table`; negative: dense, all pages.
+        block_table: int32 [requests, max_blocks], logical to physical.
+        seq_lens: int32 [requests], the newest token included; 0 for an empty slot.
+        rows: int32 [requests], the query's row; that of its newest token's page unless given.
+        out: an earlier result.
+
+    Returns:
+        (block_table int32 [requests, max_blocks], counts int32 [requests], seq_lens int32 [requests]): the pages to read, how many, and the
+        tokens on them. A count of -1 marks a request that makes no sense.
+    """
+    import torch
+
+    num = seq_lens.shape[0]
+    device = table.device
+    ints = {"which": which, "seq_lens": seq_lens} | ({} if rows is None else {"rows": rows})
+    for name, tensor in ints.items():
+        _tensor(tensor, name, (num,), torch.int32, device)
+    width = block_table.shape[-1]
+    _tensor(block_table, "block_table", (num, width), torch.int32, device)
+    with _on(device) as stream:
+        pages = _tensor(out and out[0], "out[0]", (num, width), torch.int32, device)
+        counts = _tensor(out and out[1], "out[1]", (num,), torch.int32, device)
+        lens = _tensor(out and out[2], "out[2]", (num,), torch.int32, device)
+        requests = _Requests(
+            masks=table._memory.data_ptr(),
+            num_masks=len(table.masks),
+            num_requests=num,
+            which=which.data_ptr(),
+            rows=None if rows is None else rows.data_ptr(),
+            seq_lens=seq_lens.data_ptr(),
+            block_table=block_table.data_ptr(),
+            table_stride=width,
+            page_tokens=page_size,
+            out_table=pages.data_ptr(),
+            out_stride=width,
+            out_counts=counts.data_ptr(),
+            out_lens=lens.data_ptr(),
+        )
+        _call("pages", ctypes.byref(requests), stream)
+    return pages, counts, lens
+
+
+# ---------------------------------------------------------------- kernels' own
+
+
+def flex_block_mask(mask: MaskLike, block_size: int | tuple[int, int] = 128, *, unit: int = 1, device: Any = None) -> BlockMask:
+    """`roarmask.export.flex_block_mask` with everything but the tiles' own masks made on the device. Arguments as there.
+
+    Tiles are made on the host, by arithmetic where masks are structured, and uploaded as masks; indices and the cells of partial tiles are
+    written on the device.
+    """
+    import torch
+    from torch.nn.attention.flex_attention import BlockMask
+
+    where = _device(device)
+    masks = masks_per_head(mask, unit)
+    block = block_pair(block_size)
+    sides = tile_sides(block, unit)
+    batch, heads = len(masks), len(masks[0])
+    flat = [m for entry in masks for m in entry]
+    distinct = list({id(m): m for m in flat}.values())
+    tiles = [full_and_partial(m, sides) for m in distinct]
+    rows, cols = tiles[0][0].shape
+    if rows == 0 or cols == 0:
+        raise ValueError(f"a mask of {flat[0].rows} x {flat[0].cols} has no tiles")
+    place = {id(m): i for i, m in enumerate(distinct)}
+    there = [[upload(part, where) for part in pair] for pair in tiles]
+    tensors = {}
+    for name, part in (("kv", 1), ("full_kv", 0)):
+        counts = tensors[f"{name}_num_blocks"] = torch.empty((batch, heads, rows), dtype=torch.int32, device=where)
+        indices = tensors[f"{name}_indices"] = torch.zeros((batch, heads, rows, cols), dtype=torch.int32, device=where)
+        lists = zip(flat, counts.view(-1, rows), indices.view(-1, rows, cols), strict=True)
+        for m, count, index in lists:
+            padded(there[place[id(m)]][part], out=(count, index))
+    is_exact = all(partial.nnz == 0 and full.nnz == rows * cols for full, partial in tiles)
+    mask_mod = None
+    if not is_exact:
+        slots, cells = _tile_table(distinct, tiles, there, sides, where)
+        numbers = torch.tensor([place[id(m)] for m in flat], device=where)
+        mask_mod = look_up(slots, cells, numbers, (batch, heads), block, unit)
+    lengths = (flat[0].rows * unit, flat[0].cols * unit)
+    return BlockMask.from_kv_blocks(**tensors, BLOCK_SIZE=block, mask_mod=mask_mod, seq_lengths=lengths, compute_q_blocks=False)
+
+
+def _tile_table(
+    masks: list[Mask], tiles: list[tuple[Mask, Mask]], there: list[list[CudaMask]], sides: tuple[int, int], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What export._flex._tile_table makes, written on the device."""
+    import torch
+
+    rows, cols = tiles[0][0].shape
+    num_slots = 2 + sum(partial.nnz for _, partial in tiles)
+    slots = torch.empty((len(masks), rows, cols), dtype=torch.int32, device=device)
+    cells = torch.empty((num_slots, bytes_of_tile(sides)), dtype=torch.uint8, device=device)
+    cells[0], cells[1] = 0, 0xFF
+    first, row_numbers = 2, torch.arange(rows, device=device)
+    for mask, (_, partial), (full_there, partial_there), own in zip(masks, tiles, there, slots, strict=True):
+        own.copy_(dense_bool(full_there))
+        indptr, indices = bsr(partial_there)
+        of_tile = torch.repeat_interleave(row_numbers, torch.diff(indptr).to(torch.int64), output_size=partial.nnz)
+        own[of_tile, indices.to(torch.int64)] = torch.arange(first, first + partial.nnz, dtype=torch.int32, device=device)
+        tile_bits(upload(mask, device), sides, indptr, indices, out=cells[first : first + partial.nnz])
+        first += partial.nnz
+    return slots, cells
+
+
+def fa4_block_sparse(mask: Mask, block_size: int | tuple[int, int] = (256, 128), *, unit: int = 1, device: Any = None) -> Any:
+    """`roarmask.export.fa4_block_sparse` of one mask as tensors on the device: counts int32 [1, 1, M], indices int32 [1, 1, M, K]."""
+    from .export import BlockSparseTensors
+
+    block = block_pair(block_size)
+    made = {}
+    for name, tiles in zip(("full", "mask"), full_and_partial(mask, tile_sides(block, unit)), strict=True):
+        counts, indices = padded(upload(tiles, device), width=_core._max_row_count(tiles))
+        made[f"{name}_block_cnt"], made[f"{name}_block_idx"] = counts[None, None], indices[None, None]
+    return BlockSparseTensors(**made, block_size=block)
