@@ -115,7 +115,7 @@ def attend(query: Any, key: Any, value: Any, masks: list[Mask], block: int, scal
     count, tokens = query.shape[1], key.shape[1]
     if count not in (1, tokens):
         raise ValueError("a prompt in one go, then tokens one by one")
-    if kernel_is_there() and window is None:
+    if kernel_is_there() and (window is None or window >= tokens):
         from . import attention
 
         rows = block if count > 1 else 1

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -151,3 +153,9 @@ def test_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str], arg
     an_atlas(16).save(tmp_path / "a.atlas")
     assert main([one.format(tmp_path / "a.atlas") for one in arguments]) == 1
     assert capsys.readouterr().err.startswith("roarmask: ")
+
+
+@pytest.mark.parametrize("name", ["advise", "fidelity", "profile", "model"])
+def test_the_package_s_command_knows_it(name: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "roarmask", name, "--help"], capture_output=True, text=True, check=True)
+    assert f"python -m roarmask.{name}" in done.stdout
