@@ -106,7 +106,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             print(f"[{number}/{len(settings)}] {time.monotonic() - start:4.0f} s  {where}  {row['mask']}, {row['method']}: {told}",
                   file=sys.stderr, flush=True)  # fmt: skip
 
-        has_flex = args.all or args.quick or (head_dim == 64 if mode == "prefill" else tokens >= 65536) or tokens == 16384
+        has_flex = args.all or args.quick or (head_dim == 64 or tokens == 16384 if mode == "prefill" else tokens >= 65536)
         methods = [m for m in args.methods if m != "flex" or has_flex]
         masks = [DENSE, *(m for m in args.masks if mode == "decode" or m != "random 5%")]
         left_out = json.dumps(too_slow(report["rows"], mode, tokens, head_dim, args.patience))
