@@ -135,6 +135,14 @@ profile: python .venv/model $(MODEL)/config.json ## where SmolLM2's attention go
 	@.venv/bin/python -m roarmask.profile --model $(MODEL) $(if $(TEXT),--text $(TEXT),--skip 2000 --text .deps/text/debian-faq.en.txt --text .deps/text/GPL-3) \
 		--tokens $(TOKENS) --keep 0.95 --masses report/masses.npy -o report/profile.atlas
 
+# The package is built anew with libroarmask-cuda; torch is the one that .venv has, which must be one with CUDA.
+bench-cuda: ## with a GPU: what masks cost there, beside torch's and FlashInfer's own: report/gpu.json (BENCH="--preset 1m")
+	@if ! [ -e /dev/nvidiactl ] && ! [ -e /dev/dxg ]; then echo 'bench-cuda: nothing is measured: there is no NVIDIA GPU' >&2; \
+	elif ! command -v nvcc >/dev/null; then echo 'bench-cuda: nothing is measured: there is no nvcc' >&2; \
+	else $(MAKE) --no-print-directory .venv/ready && \
+	.venv/bin/pip --disable-pip-version-check install --quiet --no-build-isolation --no-deps . -C cmake.define.ROARMASK_BUILD_CUDA=ON && \
+	.venv/bin/python python/bench/gpu.py $(BENCH); fi
+
 install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	cmake --install build --prefix $(PREFIX)
 	@# Only now does the loader know the new library.

@@ -120,7 +120,8 @@ def main() -> None:
     else:
         report = measure(args)
         told.write_text(json.dumps(report, indent=1))
-    (args.out / "index.html").write_text(page.draw(report))
+    gpu = args.out / "gpu.json"  # of gpu.py
+    (args.out / "index.html").write_text(page.draw(report, json.loads(gpu.read_text()) if gpu.exists() else None))
     print(f"{told} and {args.out / 'index.html'}", file=sys.stderr)
 
 

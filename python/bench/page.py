@@ -281,7 +281,60 @@ def cards(report: dict[str, Any]) -> str:
     return '<div class="cards">' + "".join(f'<div class="card"><b>{a}</b><span>{b}</span></div>' for a, b in made) + "</div>"
 
 
-def draw(report: dict[str, Any]) -> str:
+def gpu_section(gpu: dict[str, Any]) -> str:
+    """The figures of python/bench/gpu.py."""
+    uploads, expansions, ways = "", "", ""
+    for name, mask in gpu["masks"].items():
+        for form, r in mask["upload"].items():
+            pinned = duration(r["pinned"]) if "pinned" in r else ""
+            uploads += _row(escape(name), form, amount(r["bytes"]), duration(r["pageable"]), pinned)
+        for what, r in mask["expand"].items():
+            share = f"{100 * r['of_write_bandwidth']:.0f}%"
+            expansions += _row(escape(name), what, amount(r["bytes"]), duration(r["seconds"]), share)
+        ways += _row(escape(name), *map(_seconds, mask["whole"].values()))
+    lengths = "".join(
+        _row(tokens_of(int(n)), _seconds(r["roarmask"]), _seconds(r.get("create_block_mask", ""))) for n, r in gpu["block_masks"].items()
+    )
+    attention = "".join(
+        _row(tokens_of(int(n)), *(duration(r[key]) for key in ("mask", "flex", "dense"))) for n, r in gpu["attention"].items()
+    )
+    steps = "".join(
+        _row(escape(name), duration(r["call"]), _seconds(r.get("graph", ""))) for name, r in gpu["decode"].items() if isinstance(r, dict)
+    )
+    card = gpu["card"]
+    about = f"{gpu['date']} · {card['name']} · {card.get('driver', '')} · torch {gpu['machine']['torch']}"
+    bandwidth = f"it writes {amount(card['write_bytes_a_second'])} a second, and copies {amount(card['copy_bytes_a_second'])}"
+
+    tables = [
+        ("Uploading", ["", "form", "bytes", "pageable", "pinned"], uploads),
+        ("Expanding on the device", ["", "tensor", "written", "time", "of the write bandwidth"], expansions),
+        ("From a mask on the host to rows on the device", ["", "roarmask", "uploading ready CSR", "FlashInfer’s plan"], ways),
+        ("BlockMask", ["tokens", "roarmask", "create_block_mask, compiled"], lengths),
+        ("The mask’s share of attention", ["tokens", "mask", "FlexAttention", "dense SDPA"], attention),
+        (
+            f"A decode step of {gpu['decode']['requests']} requests of {gpu['decode']['tokens']:,} tokens",
+            ["mask", "called", "in a graph"],
+            steps,
+        ),
+    ]
+    made = "".join(
+        f'<h3>{title}</h3><div class="scroll"><table><tr>{"".join(f"<th>{h}</th>" for h in head)}</tr>{body}</table></div>'
+        for title, head, body in tables
+        if body
+    )
+    command = f"<code>{escape(gpu['command'])}</code>"
+    return f'<h2>On a GPU</h2><p class="soft">{escape(about)} · {command}</p><p>Measured on this card: {bandwidth}.</p>{made}'
+
+
+def _row(*cells: str) -> str:
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _seconds(value: Any) -> str:
+    return duration(value) if isinstance(value, float) else escape(str(value))
+
+
+def draw(report: dict[str, Any], gpu: dict[str, Any] | None = None) -> str:
     of = report["machine"]
     methods = "".join(f"<tr><td>{NAMES[m]}</td><td style='text-align:left'>{escape(METHODS[m]().about)}</td></tr>" for m in METHODS)
     versions = ", ".join(f"{name} {of[key]}" for name, key in VERSIONS.items())
@@ -295,5 +348,6 @@ def draw(report: dict[str, Any]) -> str:
         f"{cards(report)}{context_section(report)}<h2>Masks of blocks</h2><p>The presets of <code>roarmask bench</code>. Bars have log "
         "axes, and shorter is better; the best of each column is marked. Random columns, diagonals and documents have fixed seeds.</p>"
         f"{''.join(preset_section(n, p) for n, p in report['presets'].items())}{exporters_section(report)}"
+        f"{gpu_section(gpu) if gpu else ''}"
         f"<h2>Methods</h2><table class=narrow>{methods}</table></main></html>\n"
     )

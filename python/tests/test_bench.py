@@ -2,6 +2,7 @@
 """The benchmark runs, checks its answers, and draws a page that needs nothing else."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -63,3 +64,29 @@ def test_unknown_names_are_refused(tmp_path):
     ended = subprocess.run([sys.executable, BENCH, "--preset", "2m", "--out", tmp_path], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "unknown name '2m'" in ended.stderr
+
+
+def test_gpu_benchmark(tmp_path):
+    """On the stand-in for a device, for the sake of the program; without one it measures nothing and succeeds."""
+    pytest.importorskip("torch")
+    stand_in = BENCH.parents[1] / "build/tests/cuda/libroarmask-cuda-host.so"
+    command = [sys.executable, BENCH / "gpu.py", "--out", tmp_path, "--least", "0.001"]
+    if not stand_in.exists():
+        pytest.skip("build/tests/cuda/libroarmask-cuda-host.so is not there: make test builds it")
+    environment = {**os.environ, "ROARMASK_CUDA_LIBRARY": str(stand_in)}
+    ended = subprocess.run([*command, "--stand-in"], capture_output=True, text=True, check=False, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads((tmp_path / "gpu.json").read_text())
+    assert {"card", "masks", "block_masks", "decode"} <= report.keys()
+    sys.path.insert(0, str(BENCH))
+    try:
+        import page
+
+        assert "On a GPU" in page.gpu_section(report)
+    finally:
+        sys.path.remove(str(BENCH))
+    environment["ROARMASK_CUDA_LIBRARY"] = "/nowhere"
+    ended = subprocess.run([*command, "--out", tmp_path / "none"], capture_output=True, text=True, check=False, env=environment)
+    assert ended.returncode == 0
+    assert "nothing is measured" in ended.stderr
+    assert not (tmp_path / "none").exists()
