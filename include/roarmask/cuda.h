@@ -60,7 +60,8 @@ typedef struct rmask_cuda_mask {
 RMASK_API rmask_status rmask_cuda_handle(const rmask *mask, const void *device_data, rmask_cuda_mask *out, rmask_error *error);
 
 /* Brings a mask to the device by one asynchronous copy into `device_memory`: 8-byte aligned, with room for `capacity` bytes;
- * rmask_num_bytes(mask) are needed, else RMASK_ERR_CAPACITY. The mask must live until the stream has come past the copy. */
+ * rmask_num_bytes(mask) are needed, else RMASK_ERR_CAPACITY. The mask must live until the stream has come past the copy. A mask's memory
+ * is pageable, which CUDA copies by way of its own; who has the flat buffer in pinned memory copies that and asks rmask_cuda_handle. */
 RMASK_API rmask_status rmask_cuda_upload(const rmask *mask, void *device_memory, size_t capacity, rmask_cuda_stream stream,
                                          rmask_cuda_mask *out, rmask_error *error);
 

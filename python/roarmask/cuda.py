@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__, _core
-from ._core import Mask
+from ._core import Atlas, Mask
 from ._errors import FormatError
 from .export._flex import look_up
 from .export._shared import MaskLike, block_pair, bytes_of_tile, full_and_partial, masks_per_head, tile_sides
@@ -101,6 +101,7 @@ _EXCEPTIONS: dict[int, type[Exception]] = {1: MemoryError, 3: IndexError, 5: For
 _POINTER, _INT, _SIZE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64
 _ARGUMENTS: dict[str, list[Any]] = {
     "upload": [_POINTER, _POINTER, _SIZE, _POINTER, ctypes.POINTER(_Handle)],
+    "upload_atlas": [_POINTER, _POINTER, _SIZE, _POINTER, ctypes.POINTER(_Handle)],
     "csr_workspace": [_INT, ctypes.POINTER(ctypes.c_size_t)],
     "csr": [_FoldStruct, _INT, _INT, _POINTER, _POINTER, _SIZE, _POINTER, _SIZE, _POINTER],
     "bsr": [_FoldStruct, _INT, _INT, _POINTER, _POINTER, _SIZE, _POINTER, _SIZE, _POINTER],
@@ -340,17 +341,36 @@ def tile_bits(what: CudaMask | Fold, tile: tuple[int, int], indptr: torch.Tensor
 
 
 class MaskTable:
-    """The masks that requests choose from, as `decode_pages` wants them: on the device, by their index."""
+    """The masks that requests choose from by their index, as `decode_pages` wants them: on the device."""
 
-    def __init__(self, masks: Sequence[CudaMask], device: Any = None) -> None:
-        import torch
-
-        self.masks = tuple(masks)
-        self.device = masks[0].device if masks else _device(device)
-        if any(m.device != self.device for m in masks):
+    def __init__(self, masks: Sequence[CudaMask]) -> None:
+        if not masks:
+            raise ValueError("a table has at least one mask")
+        if any(m.device != masks[0].device for m in masks):
             raise ValueError("the masks of a table are on one device")
         handles = (_Handle * len(masks))(*[m._handle for m in masks])
-        self._memory = torch.frombuffer(bytearray(handles) or bytearray(1), dtype=torch.uint8).to(self.device)
+        self._put(handles, masks[0].device, tuple(masks))
+
+    def _put(self, handles: Any, device: torch.device, kept: Any) -> None:
+        import torch
+
+        self.device, self.num_masks, self._kept = device, len(handles), kept
+        self._memory = torch.frombuffer(bytearray(handles) or bytearray(1), dtype=torch.uint8).to(device)
+
+    @classmethod
+    def of_atlas(cls, atlas: Atlas, device: Any = None) -> tuple[MaskTable, torch.Tensor]:
+        """The table of an atlas's masks, uploaded by one copy, and `which` int32 [layers, heads] on the device: -1 for a dense entry."""
+        import torch
+
+        where, num = _device(device), len(atlas.masks)
+        memory = torch.empty(atlas.nbytes, dtype=torch.uint8, device=where)
+        handles = (_Handle * num)()
+        with _on(where) as stream:
+            _call("upload_atlas", atlas._address, memory.data_ptr(), atlas.nbytes, stream, handles)
+            table = cls.__new__(cls)
+            table._put(handles, where, (atlas, memory))
+            which = torch.tensor(atlas._table, dtype=torch.int32).reshape(atlas.layers, atlas.heads).to(where)
+        return table, which
 
 
 def decode_pages(
@@ -391,7 +411,7 @@ def decode_pages(
         lens = _tensor(out and out[2], "out[2]", (num,), torch.int32, device)
         requests = _Requests(
             masks=table._memory.data_ptr(),
-            num_masks=len(table.masks),
+            num_masks=table.num_masks,
             num_requests=num,
             which=which.data_ptr(),
             rows=None if rows is None else rows.data_ptr(),

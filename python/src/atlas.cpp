@@ -227,6 +227,15 @@ void bind_atlas(nb::module_ &module)
                 return num_bytes;
             },
             "Bytes in memory and in a file.")
+        /* Two for roarmask.cuda: where the rmask_atlas lies, and each entry's index into masks, layer by layer, -1 for a dense one. */
+        .def_prop_ro("_address", [](const Atlas &atlas) { return (uintptr_t)atlas.get(); })
+        .def_prop_ro("_table",
+                     [](const Atlas &atlas) {
+                         nb::typed<nb::list, int> table;
+                         const size_t num = (size_t)rmask_atlas_layers(atlas.get()) * (size_t)rmask_atlas_heads(atlas.get());
+                         for (size_t i = 0; i < num; i++) table.append((int32_t)rmask_atlas_table(atlas.get())[i]);
+                         return table;
+                     })
         .def("__getitem__", &get_item, "entry"_a, "atlas[layer, head]: the Mask, or None where the entry is dense.")
         .def("map", &map, "function"_a,
              "An atlas of function(mask) of every distinct mask; a dense entry counts as the full mask.")

@@ -146,6 +146,10 @@ def test_the_decode_step():
     again = cuda.decode_pages(table, which, pages, lens, 10, rows=torch.zeros(6, dtype=torch.int32), out=(kept, counts, tokens))
     assert again[1].data_ptr() == counts.data_ptr()
     assert counts[2] == len(masks[0][0]) + 1  # row 0, and the newest page
+    table, entries = cuda.MaskTable.of_atlas(atlas, "cpu")
+    assert entries.tolist() == [[0, -1, 1]]
+    of_head = entries[0, torch.tensor([0, 2, 0, 2, 1, 0])]
+    assert cuda.decode_pages(table, of_head, pages, lens, 10)[1].tolist() == cuda.decode_pages(table, which, pages, lens, 10)[1].tolist()
     with pytest.raises(ValueError, match="which must be"):
         cuda.decode_pages(table, which.long(), pages, lens, 10)
     with pytest.raises(ValueError, match="pages of 0 tokens"):
