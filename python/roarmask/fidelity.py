@@ -15,7 +15,7 @@ import math
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -184,8 +184,8 @@ def masses_of(model: Any, ids: Any, block: int) -> list[Any]:
     return masses
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """All figures, as the JSON has them.
+def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The figures as the JSON has them, once more after each run.
 
     Raises:
         CheckpointError: the model, the text or the atlas cannot be used.
@@ -202,6 +202,16 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     masses = masses_of(model, ids, options.block)
     prompt = ids[:, : options.prompt]
     results: list[dict[str, Any]] = []
+    about = {
+        "model": model.config.architectures[0],
+        "text": options.text.name,
+        "skip": options.skip,
+        "tokens": options.tokens,
+        "prompt": options.prompt,
+        "steps": options.steps,
+        "block": options.block,
+        "attention": "roarmask.attention" if kernel_is_there() else "torch with the mask as a bias",
+    }
     with Progress("fidelity of", len(runs), options.quiet) as bar:
         for name, maker, budget in runs:
             reading = Masked(maker, budget, options.block, masses)
@@ -236,18 +246,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 entry["step_read"] = sum(one.read for one in taken) / held if held else 1.0
                 entry["step_new"] = sum(one.new for one in taken) / held if held else 1.0
             results.append(entry)
+            yield {**about, "runs": results}
             bar.step()
-    return {
-        "model": model.config.architectures[0],
-        "text": options.text.name,
-        "skip": options.skip,
-        "tokens": options.tokens,
-        "prompt": options.prompt,
-        "steps": options.steps,
-        "block": options.block,
-        "attention": "roarmask.attention" if kernel_is_there() else "torch with the mask as a bias",
-        "runs": results,
-    }
 
 
 _HEAD = (
@@ -288,8 +288,7 @@ def draw(report: dict[str, Any]) -> str:
         return {name: sorted((run[x], run[y]) for run in report["runs"] if run["policy"] == name and y in run) for name in names}
 
     longest = max(run["attention_seconds"] for run in report["runs"])
-    for run in report["runs"]:
-        run["attention_share"] = run["attention_seconds"] / longest
+    report = {**report, "runs": [{**run, "attention_share": run["attention_seconds"] / longest} for run in report["runs"]]}
     charts = [
         figure("perplexity to dense", curves(series("density", "perplexity_ratio"), "density", "ratio", 1.0, percent=False)),
         figure("share of the attention that is kept", curves(series("density", "mass_kept"), "density", "mass", 1.0)),
@@ -337,15 +336,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no policy {unknown[0]!r}; there are {', '.join(DEFAULTS)}, atlas")
     if not 2 <= options.prompt <= options.tokens or options.block < 1 or options.steps < 0:
         parser.error("at least two tokens of prompt, and no more than the text has; blocks of a token or more")
+    command = shlex.join(["python", "-m", "roarmask.fidelity", *(sys.argv[1:] if arguments is None else arguments)])
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    report: dict[str, Any] = {}
     try:
-        report = measure(options)
+        for report in measure(options):  # what an interrupted run has measured stays
+            report["command"] = command
+            options.out.write_text(json.dumps(report, indent=1) + "\n")
+            options.out.with_suffix(".html").write_text(draw(report))
     except (CheckpointError, ValueError, TypeError) as error:
         print(f"roarmask: {error}", file=sys.stderr)
         return 1
-    report["command"] = shlex.join(["python", "-m", "roarmask.fidelity", *(sys.argv[1:] if arguments is None else arguments)])
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.with_suffix(".html").write_text(draw(report))
-    options.out.write_text(json.dumps(report, indent=1) + "\n")
     rows = [list(_HEAD), *rows_of(report)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
     for row in rows:
