@@ -39,7 +39,8 @@ class Server:
             self.port = probe.getsockname()[1]
         self.log = work / "log"
         sizes = ["--max-model-len", "2048", "--block-size", str(BLOCK_SIZE), "--kv-cache-memory-bytes", "300000000", "--max-num-seqs", "6"]
-        command = [sys.executable, "-m", "roarmask_vllm", "serve", folder, "--served-model-name", "m", "--dtype", "float32", "--enforce-eager"]
+        command = [sys.executable, "-m", "roarmask_vllm", "serve", folder, "--served-model-name", "m"]
+        command += ["--dtype", "float32", "--enforce-eager"]
         # Loopback only.
         command += ["--host", "127.0.0.1", "--port", str(self.port), *sizes, flag]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_LOG_STATS_INTERVAL": "2"}
