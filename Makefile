@@ -134,6 +134,10 @@ profile: python .venv/model $(MODEL)/config.json ## where SmolLM2's attention go
 	@$(if $(TEXT),,scripts/setup.sh text)
 	@.venv/bin/python -m roarmask.profile --model $(MODEL) $(if $(TEXT),--text $(TEXT),--skip 2000 --text .deps/text/debian-faq.en.txt --text .deps/text/GPL-3) \
 		--tokens $(TOKENS) --keep 0.95 --masses report/masses.npy -o report/profile.atlas
+	@echo && echo 'What these masks cost, held in every way (report/costs.json):'
+	@.venv/bin/python -m roarmask.profile.costs report/profile.atlas -o report/costs.json --quiet
+	@echo && echo 'What each KV head is best held as (report/advice.json):'
+	@.venv/bin/python -m roarmask.advise report/profile.atlas -o report/advice.toml --quiet | tail -n 7
 
 # The package is built anew with libroarmask-cuda; torch is the one that .venv has, which must be one with CUDA.
 bench-cuda: ## with a GPU: what masks cost there, beside torch's and FlashInfer's own: report/gpu.json (BENCH="--preset 1m")
