@@ -19,7 +19,7 @@ ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
 bench install pictures: override PRESET = release
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build bench test python test-python python-vllm test-vllm bench-python bench-attention profile check-sanitizers fuzz fuzz-keep fuzz-smoke test-cuda bench-cuda test-install test-arm install pictures format clean
+.PHONY: help setup build bench test python test-python python-vllm test-vllm vllm bench-python bench-attention profile check-sanitizers fuzz fuzz-keep fuzz-smoke test-cuda bench-cuda test-install test-arm install pictures format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -115,6 +115,10 @@ python-vllm: .venv-vllm/ready ## build the Python package into .venv-vllm, besid
 
 test-vllm: python-vllm ## the vLLM plugin's tests, with the real engine and a real model (ROARMASK_MODEL=FOLDER for another)
 	@cd python/tests && ../../.venv-vllm/bin/python -m pytest -q -p no:cacheprovider test_model.py test_vllm_*.py
+
+vllm: python-vllm ## serve SmolLM2 with masks and without, and ask both for the same: report/vllm.json (BENCH="--quick", MODEL, TEXT)
+	@$(if $(TEXT),,scripts/setup.sh text)
+	@.venv-vllm/bin/python python/bench/vllm_serve.py --model $(MODEL) $(if $(TEXT),--text $(TEXT)) $(BENCH)
 
 bench-python: python ## the Python package beside what its users have today: report/index.html (BENCH="--quick")
 	@.venv/bin/python python/bench $(BENCH)
