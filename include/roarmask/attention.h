@@ -128,7 +128,8 @@ typedef struct rmask_attention_args {
 
     int32_t num_threads; /* 0 for OpenMP's own choice (OMP_NUM_THREADS) */
     rmask_attention_method method;
-    /* NULL for malloc. Scratch: some 400 KB a thread at head_dim 128, and some bytes a tile of queries. */
+    /* NULL for malloc. Scratch a thread: 64 KB, 512 bytes * head_dim for each head of a KV head, and 2 KB * head_dim for keys that are
+     * not float32; and some 50 bytes a tile of queries. */
     const rmask_allocator *allocator;
     rmask_attention_work *work; /* NULL, or what was done is written here */
 } rmask_attention_args;
