@@ -358,7 +358,7 @@ def prepare(args: argparse.Namespace) -> list[int]:
             raise BenchError(f"there is no text {text}: scripts/setup.sh text fetches the default ones, --text names another")
     if not (args.model / "config.json").exists():
         print(f"making {args.model}", file=sys.stderr)
-        if subprocess.run([sys.executable, "-m", "roarmask.model", "--out", args.model], check=False).returncode:
+        if subprocess.run([sys.executable, "-m", "roarmask.model", "--out", args.model], stdout=sys.stderr, check=False).returncode:
             raise BenchError(f"there is no model {args.model}")
     from tokenizers import Tokenizer
 
@@ -396,7 +396,7 @@ def main() -> None:
             args.out.mkdir(parents=True, exist_ok=True)
             told.write_text(json.dumps(report, indent=1))
             print(told, file=sys.stderr)
-    except (BenchError, OSError) as error:
+    except (BenchError, ImportError, OSError) as error:  # vLLM's environment is another
         sys.exit(f"vllm: {error}")
     print(vllm_table.draw(report))
     if wrong := vllm_table.failures(report):
