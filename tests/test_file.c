@@ -121,6 +121,7 @@ static void paths_that_cannot_be_written(void **state)
     expect_fails(RMASK_ERR_IO, rmask_save(mask, in_folder("folder"), test_error));
     expect_fails(RMASK_ERR_IO, rmask_save(mask, in_folder(long_name), test_error));
     expect_fails(RMASK_ERR_IO, rmask_save(mask, "", test_error));
+    expect_fails(RMASK_ERR_IO, rmask_save(mask, in_folder("missing/two\nlines.rmask"), test_error));
     expect(num_entries() == 1, "%d entries beside one folder", num_entries() - 1);
     rmask_release(mask);
 }

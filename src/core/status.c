@@ -28,6 +28,9 @@ static rmask_status fail_with(rmask_error *error, rmask_status status, size_t po
 {
     if (error) {
         vsnprintf(error->message, sizeof error->message, format, arguments);
+        /* A path that is quoted may hold anything; a message is one line that a terminal can show. */
+        for (char *c = error->message; *c; c++)
+            if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?';
         error->position = position;
     }
     return status;
