@@ -113,6 +113,8 @@ static void numbers(void **state)
     WRONG(&p, p.args.soft_cap, NAN, "the soft cap is");
     WRONG(&p, p.args.soft_cap, INFINITY, "the soft cap is");
     WRONG(&p, p.args.soft_cap, -1.0f, "the soft cap is -1");
+    WRONG(&p, p.args.soft_cap, 1e-45f, "beyond float32");
+    WRONG(&p, p.args.scale, 3e38f, "beyond float32");
     WRONG(&p, p.slopes[3], NAN, "ALiBi slope of head 3");
     WRONG(&p, p.slopes[0], INFINITY, "ALiBi slope of head 0");
     WRONG(&p, p.sinks[2], NAN, "sink of head 2");

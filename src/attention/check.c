@@ -140,13 +140,17 @@ rmask_status rmask_attention_check(const rmask_attention_args *args, bool dry, a
     for (int i = 0; i < args->num_sequences; i++) RMASK_TRY(check_sequence(args, i, error));
 
     float scale = args->scale != 0 ? args->scale : 1.0f / sqrtf((float)args->head_dim);
+    const float query_scale = args->soft_cap > 0 ? scale / args->soft_cap : scale * LOG2_E, cap = args->soft_cap * LOG2_E;
+    if (!isfinite(query_scale) || !isfinite(cap))
+        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: a scale of %g with a soft cap of %g is beyond float32",
+                          (double)scale, (double)args->soft_cap);
     *job = (attention_job){
         .args = args,
         .allocator = rmask_allocator_or_default(args->allocator),
         .kernels = rmask_attention_kernels_get(),
         .group = args->num_heads / args->num_kv_heads,
-        .query_scale = args->soft_cap > 0 ? scale / args->soft_cap : scale * LOG2_E,
-        .cap = args->soft_cap * LOG2_E,
+        .query_scale = query_scale,
+        .cap = cap,
         .dry = dry,
     };
     return RMASK_OK;
