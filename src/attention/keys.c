@@ -54,32 +54,30 @@ static void append(key_runs *out, key_run run)
     }
 }
 
-static key_run round_out(key_run run, int32_t num_keys)
+static key_run round_out(key_run run)
 {
-    int32_t end = (run.end + LANE_UNIT - 1) / LANE_UNIT * LANE_UNIT;
-    return (key_run){run.begin / LANE_UNIT * LANE_UNIT, end < num_keys ? end : num_keys};
+    return (key_run){run.begin / LANE_UNIT * LANE_UNIT, (run.end + LANE_UNIT - 1) / LANE_UNIT * LANE_UNIT};
 }
 
-static bool unite(const attention_job *job, const key_run *a, size_t num_a, const key_run *b, size_t num_b, int32_t num_keys,
-                  key_runs *out)
+static bool unite(const attention_job *job, const key_run *a, size_t num_a, const key_run *b, size_t num_b, key_runs *out)
 {
     out->len = 0;
     if (!rmask_vec_reserve(&job->allocator, out, num_a + num_b)) return false;
     size_t i = 0, j = 0;
     while (i < num_a || j < num_b) {
         bool take_a = j == num_b || (i < num_a && a[i].begin <= b[j].begin);
-        append(out, round_out(take_a ? a[i++] : b[j++], num_keys));
+        append(out, round_out(take_a ? a[i++] : b[j++]));
     }
     return true;
 }
 
 bool key_runs_unite(const attention_job *job, const key_runs *a, const key_runs *b, key_runs *out)
 {
-    return unite(job, a->at, a->len, b->at, b->len, INT32_MAX, out);
+    return unite(job, a->at, a->len, b->at, b->len, out);
 }
 
-bool tile_rows_unite(const attention_job *job, const tile_rows *rows, int row_begin, int row_end, int32_t num_keys,
-                     key_runs *out, key_runs *spare)
+bool tile_rows_unite(const attention_job *job, const tile_rows *rows, int row_begin, int row_end, key_runs *out,
+                     key_runs *spare)
 {
     const key_run *previous = NULL;
     size_t num_previous = 0;
@@ -89,7 +87,7 @@ bool tile_rows_unite(const attention_job *job, const tile_rows *rows, int row_be
         size_t n = rows->row_begin[i + 1] - rows->row_begin[i];
         /* Neighbouring rows are often the same. */
         if (i > row_begin && n == num_previous && (n == 0 || memcmp(run, previous, n * sizeof *run) == 0)) continue;
-        if (!unite(job, out->at, out->len, run, n, num_keys, spare)) return false;
+        if (!unite(job, out->at, out->len, run, n, spare)) return false;
         key_runs swap = *out;
         *out = *spare;
         *spare = swap;

@@ -30,9 +30,9 @@ static inline int tile_row_of(const tile_rows *rows, int32_t position)
     return (int)(position / rows->block_queries - rows->first_row);
 }
 
-/* The union of the rows [row_begin, row_end), rounded out to whole units and cut at `num_keys`. `spare` is for work. False: out of memory. */
-bool tile_rows_unite(const attention_job *job, const tile_rows *rows, int row_begin, int row_end, int32_t num_keys,
-                     key_runs *out, key_runs *spare);
+/* The union of the rows [row_begin, row_end), rounded out to whole units, perhaps past the last key. `spare` is for work. False: out of memory. */
+bool tile_rows_unite(const attention_job *job, const tile_rows *rows, int row_begin, int row_end, key_runs *out,
+                     key_runs *spare);
 
 /* The union of two lists. */
 bool key_runs_unite(const attention_job *job, const key_runs *a, const key_runs *b, key_runs *out);

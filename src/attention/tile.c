@@ -116,7 +116,7 @@ rmask_status tile_run(const attention_job *job, const tile_item *item, tile_scra
         int32_t next = LANE_UNIT - (position + at) % LANE_UNIT + at;
         if (next > n || item->num_splits > 1) next = n;
         units[num_units] = (struct group){item->first_query + at, next - at, &scratch->unions[num_units]};
-        if (!tile_rows_unite(job, rows, tile_row_of(rows, position + at), tile_row_of(rows, position + next - 1) + 1, num_keys,
+        if (!tile_rows_unite(job, rows, tile_row_of(rows, position + at), tile_row_of(rows, position + next - 1) + 1,
                              units[num_units].runs, &scratch->spare))
             return rmask_fail_nomem(error);
         num_units++;
