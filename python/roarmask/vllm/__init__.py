@@ -6,9 +6,10 @@
 - config: what the user writes, and the masks that come of it
 - setup: checks it against the model, in the process that makes vLLM's configuration
 - layers: which layers of a worker run with which masks
+- masked: what the backends share
 - step: what one step of the engine reads of the cache
 - cpu: the CPU backend
 - stats: counters, and how they reach /metrics
 
-Only setup, layers and cpu import vLLM.
+Only setup, layers, masked and cpu import vLLM.
 """
