@@ -9,6 +9,7 @@ with each other. Milliseconds are medians of runs in turns; the work on tables, 
 
 import argparse
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -44,19 +45,28 @@ class Layer:
         self.heads, self.kv_heads, self.dim, self.size = options.heads, options.kv_heads, options.head_dim, options.block_size
         self.dtype = getattr(torch, options.dtype)
         num_blocks = -(-max(total for _, total in requests) // self.size)
-        self.cache = torch.randn(num_blocks * len(requests), self.kv_heads, self.size, 2 * self.dim).to(self.dtype)
-        self.table = torch.randperm(len(self.cache)).view(len(requests), num_blocks).int()
+        # A model has other layers, and what one step reads of them all is more than a processor's caches hold.
+        shape = (num_blocks * len(requests), self.kv_heads, self.size, 2 * self.dim)
+        self.num_layers = max(1, min(options.layers, int(options.gigabytes * 1e9) // (4 * math.prod(shape))))
+        self.caches: list[torch.Tensor] = [torch.randn(shape).to(self.dtype) for _ in range(self.num_layers)]
+        self.calls = 0
+        self.table = torch.randperm(shape[0]).view(len(requests), num_blocks).int()
         counts, totals = np.array(requests, np.int32).T
         self.starts = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
         self.lengths = torch.from_numpy(totals.copy())
         self.query = torch.randn(int(counts.sum()), self.heads, self.dim).to(self.dtype)
 
-    def schedule(self, starts: torch.Tensor, lengths: torch.Tensor, table: torch.Tensor) -> dict[str, torch.Tensor]:
+    def cache(self) -> torch.Tensor:
+        """A layer's, and with the next call the next layer's."""
+        self.calls += 1
+        return self.caches[self.calls % self.num_layers]
+
+    def schedule(self, starts: torch.Tensor, lengths: torch.Tensor, table: torch.Tensor, kv_heads: int) -> dict[str, torch.Tensor]:
         """Arguments of vLLM's kernel for these requests."""
         metadata = ops.cpu_attn_get_scheduler_metadata(
             num_reqs=len(lengths),
-            num_heads=self.heads,
-            num_kv_heads=self.kv_heads,
+            num_heads=kv_heads * self.heads // self.kv_heads,
+            num_kv_heads=kv_heads,
             head_dim=self.dim,
             seq_lens=lengths,
             dtype=self.dtype,
@@ -68,49 +78,69 @@ class Layer:
         )
         return {"query_start_loc": starts, "seq_lens": lengths, "block_table": table, "scheduler_metadata": metadata}
 
-    def shortened(self, mask: Mask) -> dict[str, torch.Tensor]:
-        pieces = cut(self.starts.numpy(), self.lengths.numpy(), self.size)
-        table = select(pieces, mask, self.table.numpy(), self.size)
-        return self.schedule(*map(torch.from_numpy, (pieces.query_start, table.seq_lens, table.block_table)))
+    def whole(self) -> list[dict[str, torch.Tensor]]:
+        return [self.schedule(self.starts, self.lengths, self.table, self.kv_heads)]
 
-    def by_vllm(self, arguments: dict[str, torch.Tensor], out: torch.Tensor) -> torch.Tensor:
-        keys, values = self.cache.view(len(self.cache), self.kv_heads, 2 * self.size, self.dim).chunk(2, dim=2)
-        ops.cpu_attention_with_kv_cache(
-            query=self.query,
-            key_cache=keys,
-            value_cache=values,
-            output=out,
-            scale=self.dim**-0.5,
-            causal=True,
-            alibi_slopes=None,
-            sliding_window=-1,
-            softcap=0.0,
-            s_aux=None,
-            **arguments,
-        )
+    def shortened(self, masks: list[Mask]) -> list[dict[str, torch.Tensor]]:
+        """Arguments of one call for all heads, or of one for each KV head."""
+        pieces = cut(self.starts.numpy(), self.lengths.numpy(), self.size)
+        tables = [select(pieces, mask, self.table.numpy(), self.size) for mask in masks]
+        starts = torch.from_numpy(pieces.query_start)
+        return [
+            self.schedule(starts, torch.from_numpy(table.seq_lens), torch.from_numpy(table.block_table), self.kv_heads // len(masks))
+            for table in tables
+        ]
+
+    def by_vllm(self, calls: list[dict[str, torch.Tensor]], out: torch.Tensor) -> torch.Tensor:
+        cache = self.cache()
+        keys, values = cache.view(len(cache), self.kv_heads, 2 * self.size, self.dim).chunk(2, dim=2)
+        kv_heads, heads = self.kv_heads // len(calls), self.heads // len(calls)
+        for number, arguments in enumerate(calls):
+            of_cache, of_query = slice(number * kv_heads, (number + 1) * kv_heads), slice(number * heads, (number + 1) * heads)
+            part = out if len(calls) == 1 else torch.empty_like(out[:, of_query])
+            ops.cpu_attention_with_kv_cache(
+                query=self.query[:, of_query],
+                key_cache=keys[:, of_cache],
+                value_cache=values[:, of_cache],
+                output=part,
+                scale=self.dim**-0.5,
+                causal=True,
+                alibi_slopes=None,
+                sliding_window=-1,
+                softcap=0.0,
+                s_aux=None,
+                **arguments,
+            )
+            if part is not out:
+                out[:, of_query] = part
         return out
 
-    def by_kernel(self, mask: Mask | None, block: int, out: torch.Tensor) -> torch.Tensor:
-        keys, values = split_cache(self.cache)
+    def by_kernel(self, masks: list[Mask] | None, block: int, out: torch.Tensor) -> torch.Tensor:
+        keys, values = split_cache(self.cache())
+        mask = masks[0] if masks is not None and len(masks) == 1 else masks
         return paged_attention(
             self.query, keys, values, self.table, self.lengths, self.starts, mask, block=block, key_columns=True, out=out
         )
 
 
-def measure(options: argparse.Namespace, mask: Mask, requests: list[tuple[int, int]]) -> dict[str, float]:
+def measure(options: argparse.Namespace, masks: list[Mask], requests: list[tuple[int, int]]) -> dict[str, float]:
+    """masks: one for all heads, or one for each KV head."""
     layer = Layer(options, requests)
-    cells = in_cache_blocks(mask, options.block, options.block_size, -(-options.tokens // options.block_size))
-    dense, out, other = layer.schedule(layer.starts, layer.lengths, layer.table), *(torch.empty_like(layer.query) for _ in range(2))
+    cells = [in_cache_blocks(mask, options.block, options.block_size, -(-options.tokens // options.block_size)) for mask in masks]
+    dense, out, other = layer.whole(), *(torch.empty_like(layer.query) for _ in range(2))
     tolerance = 1e-5 if layer.dtype == torch.float32 else 2e-2
+    num_layers, layer.num_layers = layer.num_layers, 1  # compared on the same one
     torch.testing.assert_close(layer.by_vllm(dense, out), layer.by_kernel(None, 1, other), rtol=tolerance, atol=tolerance)
     functions: dict[str, Callable[[], object]] = {"dense": lambda: layer.by_vllm(dense, out)}
-    if cells.is_exact:
-        short = layer.shortened(cells.mask)
-        expected = layer.by_kernel(mask, options.block, other)
+    if all(each.is_exact for each in cells):
+        in_blocks = [each.mask for each in cells]
+        short = layer.shortened(in_blocks)
+        expected = layer.by_kernel(masks, options.block, other)
         torch.testing.assert_close(layer.by_vllm(short, out), expected, rtol=tolerance, atol=tolerance)
-        functions["making the table"] = lambda: layer.shortened(cells.mask)
+        functions["making the table"] = lambda: layer.shortened(in_blocks)
         functions["table"] = lambda: layer.by_vllm(short, out)
-    functions["kernel"] = lambda: layer.by_kernel(mask, options.block, out)
+    functions["kernel"] = lambda: layer.by_kernel(masks, options.block, out)
+    layer.num_layers = num_layers
     return medians(functions, options.seconds)
 
 
@@ -124,23 +154,29 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=9)
     parser.add_argument("--kv-heads", type=int, default=3)
     parser.add_argument("--head-dim", type=int, default=64)
+    parser.add_argument("--layers", type=int, default=30, help="whose caches are read in turns")
+    parser.add_argument("--gigabytes", type=float, default=1.5, help="most memory for them; fewer layers where they take more")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each line")
+    parser.add_argument("--at-once", type=int, nargs="+", default=[1, 2, 4, 8, 16], help="requests of the steps of decode")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     current_platform.import_kernels()
     torch.manual_seed(1)
     side, tokens = -(-options.tokens // options.block), options.tokens
-    sinks = max(64 // options.block, 1)
-    expression = options.mask or f"sink({sinks}) | window({max(round(0.05 * side), 1)})"
-    mask = (Mask.parse(expression, side) & Mask.parse("causal", side)) | Mask.parse("diagonals(0)", side)
+    sinks, window = max(64 // options.block, 1), max(round(0.05 * side), 1)
+    expression = options.mask or f"sink({sinks}) | window({window})"
+    causal, own = Mask.parse("causal", side), Mask.parse("diagonals(0)", side)
+    mask = (Mask.parse(expression, side) & causal) | own
     density = mask.nnz / (side * (side + 1) / 2)
-    cases = {
-        f"prefill of {tokens}": [(tokens, tokens)],
-        f"the last {tokens // 16} of {tokens}": [(tokens // 16, tokens)],
-        f"decode at {tokens}": [(1, tokens - 3)],
-        f"decode at {tokens}, 8 requests": [(1, tokens - 3 - 11 * i) for i in range(8)],
+    # As dense as that, and different for each head.
+    of_heads = [(Mask.parse(f"sink({sinks + k}) | window({max(window - k, 1)})", side) & causal) | own for k in range(options.kv_heads)]
+    rows = {
+        f"prefill of {tokens}": measure(options, [mask], [(tokens, tokens)]),
+        f"the last {tokens // 16} of {tokens}": measure(options, [mask], [(tokens // 16, tokens)]),
     }
-    rows = {name: measure(options, mask, requests) for name, requests in cases.items()}
+    for masks, end in (([mask], ""), (of_heads, ", a mask for each KV head")):
+        for count in options.at_once:
+            rows[f"decode, {count} at once{end}"] = measure(options, masks, [(1, tokens - 3 - 11 * i) for i in range(count)])
     if options.json:
         print(json.dumps({"mask": expression, "density": density, "threads": torch.get_num_threads(), "milliseconds": rows}))
         return

@@ -82,6 +82,9 @@ def test_counters_reach_another_process(monkeypatch: pytest.MonkeyPatch) -> None
     )
     subprocess.run([sys.executable, "-c", program], check=True)
     assert stats.worker(1).total("kv_blocks_read") == 6
+    # A file's first workers are a file, too.
+    roarmask_stats.Stats.open(1, 3).worker(0).add(1, kv_blocks_held=4)
+    assert stats.worker(0).total("kv_blocks_held") == 4
     assert stats.worker(0).total("kv_blocks_read") == 0
     stats.worker(0).add(2, kv_blocks_read=2)
     client = pytest.importorskip("prometheus_client")
@@ -89,7 +92,11 @@ def test_counters_reach_another_process(monkeypatch: pytest.MonkeyPatch) -> None
     registry.register(stats)
     text = client.generate_latest(registry).decode()
     assert 'roarmask:kv_blocks_read_total{layer="2"} 8.0' in text
-    assert 'roarmask:density{layer="2"} 0.25' in text
+    # The other worker does not have the layer, as with pipeline parallelism, and nobody has layer 1.
+    assert 'roarmask:density{layer="2"} 0.5' in text
+    assert 'roarmask:density{layer="1"} 0.0' in text
+    stats.worker(0).set(2, density=1)
+    assert 'roarmask:density{layer="2"} 0.75' in client.generate_latest(registry).decode()
 
 
 def test_counters_without_a_file_are_private(monkeypatch: Any) -> None:

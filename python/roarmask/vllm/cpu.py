@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -25,6 +26,10 @@ from .masked import MaskedBuilder, MaskedImpl, MaskSet
 from .step import Int32, Pieces, cut, select
 
 logger = init_logger("vllm.roarmask")
+
+# Making a step's table takes from a third of a layer's attention with it to all of it, which gains up to a third on our kernel's:
+# docs/vllm.md has figures.
+_LAYERS_WORTH_A_TABLE = 8
 
 
 class RoarmaskCPUBackend(CPUAttentionBackend):
@@ -49,12 +54,12 @@ class Step:
     """What the masked layers of a step need, beside vLLM's metadata.
 
     Attributes:
-        calls: for each set of masks; None where the step runs through our kernel.
+        calls: for each set of masks whose layers go by table; the others' go through our kernel.
         num_read: for each set of masks the blocks of the cache that are read, over its KV heads.
         num_held: what dense attention would read.
     """
 
-    calls: dict[MaskSet, list[Call]] | None
+    calls: dict[MaskSet, list[Call]]
     num_read: dict[MaskSet, int]
     num_held: int
 
@@ -68,10 +73,11 @@ class RoarmaskCPUImpl(MaskedImpl, CPUAttentionBackendImpl):
     def attend(self, layer: Any, query: torch.Tensor, kv_cache: torch.Tensor, metadata: Any, output: torch.Tensor) -> None:
         step: Step = metadata.roarmask_step
         # A table forgets the distances that ALiBi is about.
-        if step.calls is None or self.alibi_slopes is not None:
+        calls = step.calls.get(self.masks) if self.alibi_slopes is None else None
+        if calls is None:
             self._by_kernel(query, kv_cache, metadata, output)
         else:
-            self._by_table(query, kv_cache, step.calls[self.masks], output)
+            self._by_table(query, kv_cache, calls, output)
 
     def _by_kernel(self, query: torch.Tensor, kv_cache: torch.Tensor, metadata: CPUAttentionMetadata, output: torch.Tensor) -> None:
         keys, values = split_cache(kv_cache)
@@ -134,6 +140,26 @@ class RoarmaskCPUMetadataBuilder(MaskedBuilder, CPUAttentionMetadataBuilder):
     def __init__(self, kv_cache_spec: Any, layer_names: list[str], vllm_config: Any, device: torch.device) -> None:
         super().__init__(kv_cache_spec, layer_names, vllm_config, device)
         self.give_masks()
+        self.by_table = {what: self._sets_by_table(what) for what in ("prefill", "decode")} if self.mask_sets else {}
+
+    def _sets_by_table(self, what: str) -> list[MaskSet]:
+        """The sets of masks whose layers go by table, in all steps that only decode, or in all others."""
+        if self.paths[what] == "kernel":
+            return []
+        if getattr(self.config, what) == "table":
+            return list(self.mask_sets)
+        worth = [
+            masks for masks, layers in self.mask_sets.items() if len(groups_of_heads(masks)) == 1 and len(layers) >= _LAYERS_WORTH_A_TABLE
+        ]
+        others = sum(len(layers) for masks, layers in self.mask_sets.items() if masks not in worth)
+        if others > 0:
+            logger.info_once(
+                "Roaring attention masks: %s of %d layers by %s: too few share their masks, or their heads differ.",
+                what,
+                others,
+                self.names_of_paths["kernel"],
+            )
+        return worth
 
     def _set_isa_to_layers(self, layer_names: list[str]) -> None:
         if self.isa not in self._ISAS and wants_masks(self.vllm_config):
@@ -151,14 +177,16 @@ class RoarmaskCPUMetadataBuilder(MaskedBuilder, CPUAttentionMetadataBuilder):
     def make_step(self, metadata: CPUAttentionMetadata, common_attn_metadata: Any) -> Step:
         num_reqs = common_attn_metadata.num_reqs
         pieces = cut(metadata.query_start_loc[: num_reqs + 1].numpy(), metadata.seq_lens[:num_reqs].numpy(), self.block_size)
-        is_table = self.paths["prefill" if metadata.max_query_len > 1 else "decode"] == "table"
-        return Step(self._calls(pieces, metadata.block_table[:num_reqs].numpy()) if is_table else None, *self.count_blocks(pieces))
+        by_table = self.by_table["prefill" if metadata.max_query_len > 1 else "decode"]
+        return Step(self._calls(by_table, pieces, metadata.block_table[:num_reqs].numpy()), *self.count_blocks(pieces))
 
-    def _calls(self, pieces: Pieces, block_table: Int32) -> dict[MaskSet, list[Call]]:
+    def _calls(self, mask_sets: Sequence[MaskSet], pieces: Pieces, block_table: Int32) -> dict[MaskSet, list[Call]]:
+        """Of these sets of masks."""
         query_start = torch.from_numpy(pieces.query_start)
-        tables = {mask: select(pieces, cells.mask, block_table, self.block_size) for mask, cells in self.cache_masks.items()}
+        needed = {mask for masks in mask_sets for mask in masks}
+        tables = {mask: select(pieces, self.cache_masks[mask].mask, block_table, self.block_size) for mask in needed}
         calls: dict[MaskSet, list[Call]] = {}
-        for masks in self.mask_sets:
+        for masks in mask_sets:
             calls[masks] = []
             for group in groups_of_heads(masks):
                 num_heads = group.end - group.first

@@ -59,7 +59,8 @@ class MaskedBuilder:
         model, parallel = self.vllm_config.model_config, self.vllm_config.parallel_config
         masks = model_masks(config, self.vllm_config)
         self.config = config
-        self.stats = Stats.open(parallel.world_size, len(masks)).worker(parallel.rank)
+        worker = parallel.data_parallel_index * parallel.world_size + parallel.rank
+        self.stats = Stats.open(worker + 1, len(masks)).worker(worker)
         self.report = _Report(self.stats) if parallel.rank == 0 else None
         blocks: dict[Mask, int] = {}
         for name, layer in get_layers_from_vllm_config(self.vllm_config, Attention, self.layer_names).items():

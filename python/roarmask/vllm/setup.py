@@ -6,6 +6,7 @@ What cannot work is refused here, before a model is loaded, in one line.
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -84,10 +85,30 @@ def _count_into_metrics(vllm_config: Any, num_layers: int) -> None:
     from prometheus_client import REGISTRY
 
     global _collector
-    inherited = _collector is None and PATH_VARIABLE in os.environ
-    make = Stats.open if inherited else Stats.create
-    stats = make(vllm_config.parallel_config.world_size, num_layers)
-    if _collector is not None:
+    parallel = vllm_config.parallel_config
+    # Of several API servers the process that starts them has made the file.
+    make = Stats.open if _collector is None and PATH_VARIABLE in os.environ else Stats.create
+    stats = make(parallel.world_size * parallel.data_parallel_size, num_layers)
+    if _collector is None:
+        _join_merged_metrics()
+    else:
         REGISTRY.unregister(_collector)
     _collector = stats
     REGISTRY.register(stats)
+
+
+def _join_merged_metrics() -> None:
+    """Several API servers do not answer /metrics from a registry, but with what prometheus_client merges of all their files.
+
+    Ours are the same in each, and in none of those files.
+    """
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    merge = MultiProcessCollector.collect
+
+    @functools.wraps(merge)
+    def collect(self: Any) -> Any:
+        yield from merge(self)
+        yield from _collector.collect()
+
+    MultiProcessCollector.collect = collect

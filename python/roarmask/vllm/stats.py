@@ -66,7 +66,11 @@ class Stats:
 
     @staticmethod
     def open(num_workers: int, num_layers: int) -> Stats:
-        """The file that the environment names, or counters that nobody else sees where there is none that fits."""
+        """The file that the environment names, or counters that nobody else sees where there is none that fits.
+
+        Args:
+            num_workers: the first ones of the file.
+        """
         shape = (num_workers, num_layers, len(FIELDS))
         with contextlib.suppress(KeyError, OSError, ValueError):
             return Stats(np.memmap(os.environ[PATH_VARIABLE], np.float64, "r+", shape=shape))
@@ -79,10 +83,12 @@ class Stats:
         """What prometheus_client asks of a collector. Workers of one layer are added up; gauges are their mean."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+        # A layer that a worker has is never without density.
+        num_workers = np.maximum((self.values[:, :, _COLUMN["density"]] > 0).sum(axis=0), 1)
         for name, (kind, text) in FIELDS.items():
             family = (CounterMetricFamily if kind == "counter" else GaugeMetricFamily)(f"roarmask:{name}", text, labels=["layer"])
-            of_workers = self.values[:, :, _COLUMN[name]]
-            for layer, value in enumerate(of_workers.mean(axis=0) if kind == "gauge" else of_workers.sum(axis=0)):
+            of_layers = self.values[:, :, _COLUMN[name]].sum(axis=0)
+            for layer, value in enumerate(of_layers / num_workers if kind == "gauge" else of_layers):
                 family.add_metric([str(layer)], float(value))
             yield family
 
