@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._core import Mask
-from ..profile import smallest_rows
+from ..profile import largest, smallest_rows
 
 Floats = NDArray[np.float32]
 Cells = NDArray[np.bool_]
@@ -46,12 +46,17 @@ class Rows:
 
     def blocks(self, budget: Budget) -> NDArray[np.int64]:
         """How many columns each row may have: int64 [rows]."""
-        visible = self.own + 1
-        if isinstance(budget, (int, np.integer)) and not isinstance(budget, bool):
-            if budget < 1:
-                raise ValueError("a budget has at least one block: the row's own")
-            return np.minimum(visible, int(budget))
-        return np.asarray(np.ceil(visible * share_of(budget) - 1e-9).astype(np.int64))
+        return blocks_of(budget, self.own)
+
+
+def blocks_of(budget: Budget, own: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many columns rows may have whose last query lies in column `own`: int64, of own's shape."""
+    visible = own + 1
+    if isinstance(budget, (int, np.integer)) and not isinstance(budget, bool):
+        if budget < 1:
+            raise ValueError("a budget has at least one block: the row's own")
+        return np.minimum(visible, int(budget))
+    return np.asarray(np.ceil(visible * share_of(budget) - 1e-9).astype(np.int64))
 
 
 def share_of(budget: Budget) -> float:
@@ -116,28 +121,31 @@ def key_blocks(keys: Floats, block: int, fill: float) -> Floats:
     return padded.reshape(cols, block, dim)
 
 
-def heaviest(scores: NDArray[np.floating], rows: Rows, counts: NDArray[np.int64]) -> Mask:
-    """In each row its own column and the best of the others that it sees, `counts` in all; of equals the first."""
-    ranked = np.where(rows.seen, scores, -np.inf)
-    ranked[np.arange(len(ranked)), rows.own] = np.inf
-    order = np.argsort(-ranked, axis=1, kind="stable")
-    cells = np.zeros(ranked.shape, bool)
-    np.put_along_axis(cells, order, np.arange(rows.cols)[None, :] < counts[:, None], 1)
-    return Mask.from_dense(cells)
+def heaviest(scores: NDArray[np.floating], own: NDArray[np.int64], counts: NDArray[np.int64]) -> Cells:
+    """In each row its own column and the best of those before it, `counts` in all; of equals the first.
+
+    Args:
+        scores: [..., cols]. What is not a number counts least.
+        own, counts: int64 [...].
+
+    Returns:
+        bool [..., cols]
+    """
+    columns, lowest = np.arange(scores.shape[-1]), scores.dtype.type(-np.inf)
+    ranked = np.where((columns < own[..., None]) & (scores > lowest), scores, lowest)
+    return largest(np.where(columns == own[..., None], scores.dtype.type(np.inf), ranked), counts)
 
 
-def enough(masses: Floats, rows: Rows, share: float) -> Mask:
-    """In each row the fewest columns with that share of its masses, the heaviest first, and its own."""
-    cells = smallest_rows(masses, share)
-    cells[np.arange(len(cells)), rows.own] = True
-    return Mask.from_dense(cells)
+def enough(masses: Floats, own: NDArray[np.int64], share: float) -> Cells:
+    """In each row the fewest columns with that share of its masses, the heaviest first, and its own. Shapes as in `heaviest`."""
+    return np.asarray(smallest_rows(masses, share) | (np.arange(masses.shape[-1]) == own[..., None]))
 
 
 def softmax(scores: Floats, seen: Cells) -> Floats:
-    """Over the columns that are seen; the others are 0."""
+    """Over the columns that are seen; the others are 0. [..., cols]"""
     ranked = np.where(seen, scores, np.float32(-np.inf))
-    powers = np.exp(ranked - ranked.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+    powers = np.exp(ranked - ranked.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
 
 
 def scale_of(keys: Floats) -> np.float32:

@@ -3,23 +3,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .._core import Mask
-from ._base import Budget, Floats, Policy, Rows, enough, heaviest, key_blocks, scale_of, share_of, softmax
+from ._base import Budget, Cells, Floats, Policy, Rows, blocks_of, enough, heaviest, key_blocks, scale_of, share_of, softmax
 
 _CHUNK = 256  # queries whose probabilities exist at a time
-
-
-def _mean_scores(queries: Floats, keys: Floats, rows: Rows) -> Floats:
-    """Mean query of a row times mean key of a block, scaled: [rows, cols]."""
-    blocks = key_blocks(keys, rows.block, 0.0)
-    sizes = np.full((len(blocks), 1), rows.block, np.float32)
-    sizes[-1] = len(keys) - (len(blocks) - 1) * rows.block
-    starts = rows.starts()
-    means = np.add.reduceat(queries, starts, axis=0) / np.diff(np.append(starts, len(queries)))[:, None].astype(np.float32)
-    return np.asarray(means @ (blocks.sum(axis=1) / sizes).T * scale_of(keys))
 
 
 def column_masses(queries: Floats, keys: Floats, positions: NDArray[np.int64], block: int) -> Floats:
@@ -30,46 +22,84 @@ def column_masses(queries: Floats, keys: Floats, positions: NDArray[np.int64], b
     return np.asarray(np.add.reduceat(chances, np.arange(0, len(keys), block), axis=1))
 
 
-class topk_blocks(Policy):
+class Ranked(Policy):
+    """Scores blocks by summaries of their keys alone, so that who keeps the summaries needs no keys.
+
+    Attributes:
+        summary: "means" or "bounds": see summaries_of.
+    """
+
+    summary: str
+
+    def __init__(self, block: int = 16) -> None:
+        self.block = block
+
+    def choose(self, queries: Floats, keys: Floats, budget: Budget, rows: Rows) -> Mask:
+        scores = row_scores(queries, rows.starts(), summaries_of(keys, rows.block, self.summary), self.summary)
+        return Mask.from_dense(self.pick(scores * scale_of(keys), rows.own, budget))
+
+    @abstractmethod
+    def pick(self, scores: Floats, own: NDArray[np.int64], budget: Budget) -> Cells:
+        """The cells of rows [...] with these scores [..., cols], scaled, whose last query lies in column `own` [...]."""
+
+
+def summaries_of(keys: Floats, block: int, kind: str) -> Floats:
+    """What Ranked policies know of each block of keys [tokens, dim].
+
+    Returns:
+        "means" float32 [cols, dim], or "bounds" [cols, 2 * dim]: the greatest of the keys in each dimension, then the least.
+    """
+    if kind == "bounds":
+        return np.concatenate([key_blocks(keys, block, -np.inf).max(axis=1), key_blocks(keys, block, np.inf).min(axis=1)], axis=1)
+    blocks = key_blocks(keys, block, 0.0)
+    sizes = np.full((len(blocks), 1), block, np.float32)
+    sizes[-1] = len(keys) - (len(blocks) - 1) * block
+    return np.asarray(blocks.sum(axis=1) / sizes)
+
+
+def row_scores(queries: Floats, starts: NDArray[np.int64], summaries: Floats, kind: str) -> Floats:
+    """float32 [rows, cols], not scaled: the product of a row's mean query with the means, or the largest possible one of a query of the
+    row with a key within the bounds. Row i are the queries [dim] from starts[i] to starts[i + 1]."""
+    if kind == "bounds":
+        # max(q * least, q * greatest) is q * greatest where q > 0, and q * least elsewhere.
+        signs = np.concatenate([np.maximum(queries, 0), np.minimum(queries, 0)], axis=1)
+        return np.maximum.reduceat(signs @ summaries.T, starts, axis=0)
+    counts = np.diff(np.append(starts, len(queries)))[:, None].astype(np.float32)
+    return np.asarray(np.add.reduceat(queries, starts, axis=0) / counts @ summaries.T)
+
+
+class topk_blocks(Ranked):
     """The blocks whose mean key has the largest product with the row's mean query.
 
     An int budget is blocks a row, a share is of those the row sees; the row's own block counts, and is always read.
     """
 
-    def __init__(self, block: int = 16) -> None:
-        self.block = block
+    summary = "means"
 
-    def choose(self, queries: Floats, keys: Floats, budget: Budget, rows: Rows) -> Mask:
-        return heaviest(_mean_scores(queries, keys, rows), rows, rows.blocks(budget))
+    def pick(self, scores: Floats, own: NDArray[np.int64], budget: Budget) -> Cells:
+        return heaviest(scores, own, blocks_of(budget, own))
 
 
-class topp_blocks(Policy):
+class topp_blocks(Ranked):
     """The fewest blocks with a share of the softmax of those products, over the blocks that the row sees. The budget is that share."""
 
-    def __init__(self, block: int = 16) -> None:
-        self.block = block
+    summary = "means"
 
-    def choose(self, queries: Floats, keys: Floats, budget: Budget, rows: Rows) -> Mask:
-        share = share_of(budget)
-        return enough(softmax(_mean_scores(queries, keys, rows), rows.seen), rows, share)
+    def pick(self, scores: Floats, own: NDArray[np.int64], budget: Budget) -> Cells:
+        return enough(softmax(scores, np.arange(scores.shape[-1]) <= own[..., None]), own, share_of(budget))
 
 
-class quest(Policy):
+class quest(Ranked):
     """The blocks with the largest possible product of a query with a key inside their bounds (Quest).
 
     A block's bounds are the least and the greatest of its keys in each dimension; its score for a query is the sum over the dimensions of
     max(query * least, query * greatest), and for a row the largest of its queries'. Budget as for topk_blocks.
     """
 
-    def __init__(self, block: int = 16) -> None:
-        self.block = block
+    summary = "bounds"
 
-    def choose(self, queries: Floats, keys: Floats, budget: Budget, rows: Rows) -> Mask:
-        least = key_blocks(keys, rows.block, np.inf).min(axis=1)
-        greatest = key_blocks(keys, rows.block, -np.inf).max(axis=1)
-        # max(q * least, q * greatest) is q * greatest where q > 0, and q * least elsewhere.
-        scores = np.maximum(queries, 0) @ greatest.T + np.minimum(queries, 0) @ least.T
-        return heaviest(np.maximum.reduceat(scores, rows.starts(), axis=0), rows, rows.blocks(budget))
+    def pick(self, scores: Floats, own: NDArray[np.int64], budget: Budget) -> Cells:
+        return heaviest(scores, own, blocks_of(budget, own))
 
 
 class xattention(Policy):
@@ -99,7 +129,7 @@ class xattention(Policy):
         chances = softmax(scores, np.arange(len(facing))[None, :] <= (rows.positions[starts] // stride)[:, None])
         of_blocks = np.add.reduceat(chances, np.arange(0, len(facing), rows.block // stride), axis=1)
         masses = np.add.reduceat(of_blocks, np.flatnonzero(np.diff(rows.row_of[starts], prepend=-1)), axis=0)
-        return enough(masses, rows, share)
+        return Mask.from_dense(enough(masses, rows.own, share))
 
 
 class vertical_slash(Policy):
@@ -151,4 +181,4 @@ class heavy_hitters(Policy):
         counts = rows.blocks(budget)
         distance = rows.own[:, None] - np.arange(rows.cols)[None, :]
         recent = (distance >= 0) & (distance < ((counts + 1) // 2)[:, None])
-        return heaviest(np.where(recent, np.inf, running), rows, counts)
+        return Mask.from_dense(heaviest(np.where(recent, np.finfo(running.dtype).max, running), rows.own, counts))

@@ -8,6 +8,6 @@
 """
 
 from ._masses import block_masses
-from ._sets import jaccard_table, kept_by_density, parts, smallest, smallest_rows, step_traffic, visible
+from ._sets import jaccard_table, kept_by_density, largest, parts, smallest, smallest_rows, step_traffic, visible
 
-__all__ = ["block_masses", "jaccard_table", "kept_by_density", "parts", "smallest", "smallest_rows", "step_traffic", "visible"]
+__all__ = ["block_masses", "jaccard_table", "kept_by_density", "largest", "parts", "smallest", "smallest_rows", "step_traffic", "visible"]
