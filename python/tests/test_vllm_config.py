@@ -98,7 +98,7 @@ def test_an_atlas_alone(tmp_path: Path) -> None:
         ({"block": True}, "block is a number of tokens"),
         ({"block": "16"}, "not '16'"),
         ({"decode": "fast"}, "decode is one of auto, table, kernel, not 'fast'"),
-        ({"default": 3}, "default: a mask is an expression, 'atlas', 'atlas(LAYER, HEAD)' or 'dense', not 3"),
+        ({"default": 3}, "default: a mask is an expression, 'atlas', 'atlas(LAYER, HEAD)', a policy or 'dense', not 3"),
         ({"default": "atlas"}, "default: 'atlas' needs `atlas`, the path of one"),
         ({"layers": ["dense"]}, "layers is a table"),
         ({"layers": {"x": "dense"}}, "layers 'x': layers are numbers and ranges, such as 0,4-7"),

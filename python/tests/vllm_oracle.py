@@ -36,7 +36,7 @@ def load(folder: Any) -> Any:
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=_NAME)
 
 
-def log_probabilities(model: Any, tokens: Sequence[int], masks: Sequence[Sequence[Mask] | None], block: int) -> torch.Tensor:
+def log_probabilities(model: Any, tokens: Sequence[int], masks: Sequence[Sequence[Any] | None], block: int) -> torch.Tensor:
     """float32 [tokens, vocabulary]: row i is about the token behind token i.
 
     masks: for each layer None (dense) or one for each KV head, in blocks of `block` tokens.
@@ -51,6 +51,13 @@ def log_probabilities(model: Any, tokens: Sequence[int], masks: Sequence[Sequenc
             made[mask] = cells[side][:, side] & causal
         return made[mask]
 
-    _visible[:] = [None if of_layer is None else torch.stack([expand(mask) for mask in of_layer]) for of_layer in masks]
+    visible = [None if of_layer is None else torch.stack([expand(mask) for mask in of_layer]) for of_layer in masks]
+    return log_probabilities_of(model, tokens, visible)
+
+
+def log_probabilities_of(model: Any, tokens: Sequence[int], visible: Sequence[torch.Tensor | None]) -> torch.Tensor:
+    """The same with what each token sees: for each layer None or bool [KV heads, tokens, tokens]."""
+    _visible[:] = visible
     with torch.no_grad():
-        return model(torch.tensor([list(tokens)])).logits[0].log_softmax(dim=-1)
+        logits: torch.Tensor = model(torch.tensor([list(tokens)])).logits[0]
+    return logits.log_softmax(dim=-1)

@@ -58,14 +58,22 @@ def summaries_of(keys: Floats, block: int, kind: str) -> Floats:
 
 
 def row_scores(queries: Floats, starts: NDArray[np.int64], summaries: Floats, kind: str) -> Floats:
-    """float32 [rows, cols], not scaled: the product of a row's mean query with the means, or the largest possible one of a query of the
-    row with a key within the bounds. Row i are the queries [dim] from starts[i] to starts[i + 1]."""
+    """The product of a row's mean query with the means, or the largest possible one of a query of the row with a key within the bounds.
+
+    Args:
+        queries: [..., n, dim]; row i are those from starts[i] to starts[i + 1].
+        summaries: [..., cols, dim or 2 * dim].
+
+    Returns:
+        float32 [..., rows, cols], not scaled
+    """
+    turned = np.swapaxes(summaries, -1, -2)
     if kind == "bounds":
         # max(q * least, q * greatest) is q * greatest where q > 0, and q * least elsewhere.
-        signs = np.concatenate([np.maximum(queries, 0), np.minimum(queries, 0)], axis=1)
-        return np.maximum.reduceat(signs @ summaries.T, starts, axis=0)
-    counts = np.diff(np.append(starts, len(queries)))[:, None].astype(np.float32)
-    return np.asarray(np.add.reduceat(queries, starts, axis=0) / counts @ summaries.T)
+        signs = np.concatenate([np.maximum(queries, 0), np.minimum(queries, 0)], axis=-1)
+        return np.maximum.reduceat(signs @ turned, starts, axis=-2)
+    counts = np.diff(np.append(starts, queries.shape[-2]))[:, None].astype(np.float32)
+    return np.asarray(np.add.reduceat(queries, starts, axis=-2) / counts @ turned)
 
 
 class topk_blocks(Ranked):

@@ -23,7 +23,15 @@ def visible(rows: int, cols: int) -> Cells:
 
 
 def largest(values: NDArray[np.floating], counts: NDArray[np.integer]) -> Cells:
-    """In each row the `counts` columns with the largest values, of equals the first: bool, of values' shape [..., cols]; counts [...], from 1."""
+    """In each row the `counts` columns with the largest values, of equals the first.
+
+    Args:
+        values: [..., cols]
+        counts: [...], from 1 to cols.
+
+    Returns:
+        bool [..., cols]
+    """
     # Sorting values alone is many times faster than sorting places by them.
     last = np.take_along_axis(np.sort(values, axis=-1), values.shape[-1] - counts[..., None], -1)
     above, level = values > last, values == last

@@ -16,7 +16,8 @@ The value of `--use-roaring-attention-masks`, or of "roarmask" in vLLM's additio
       "0-1" = "dense"                     # vLLM's own attention, untouched
       "2,5-9" = "sink(4) | window(32)"
       "10" = ["dense", "window(64)", "atlas(3, 0)"]    # one for each KV head
-      "11-29" = "atlas"                   # the atlas's entry of the same layer and KV head
+      "11-20" = "atlas"                   # the atlas's entry of the same layer and KV head
+      "21-29" = "sink(1) | quest(32)"     # chosen in each step by a policy: see chosen.py
 
 Row r of a mask are the query tokens of block r, column c the key tokens of block c. A token never sees later ones, and always
 its own block up to itself, whatever the mask says.
@@ -34,6 +35,8 @@ from typing import Any
 
 from .._core import Atlas, Mask
 from .._errors import FormatError
+from . import chosen
+from .chosen import Chosen
 
 DEFAULT_BLOCK = 16
 DEFAULT_EXPRESSION = "sink(4) | window(64)"
@@ -42,8 +45,13 @@ PATHS = ("auto", "table", "kernel")
 _ENTRY = re.compile(r"atlas(?:\(\s*(\d+)\s*,\s*(\d+)\s*\))?")
 _KEYS = ("block", "default", "atlas", "layers", "decode", "prefill")
 
-# The masks of one layer, one for each KV head; None where the whole layer is dense.
-LayerMasks = tuple[Mask, ...] | None
+# The masks of one layer, or how they are chosen, one for each KV head; None where the whole layer is dense.
+LayerMasks = tuple[Mask | Chosen, ...] | None
+
+
+def chooses(layer: LayerMasks) -> bool:
+    """Some KV head's masks are chosen step by step."""
+    return layer is not None and any(isinstance(how, Chosen) for how in layer)
 
 
 class ConfigError(ValueError):
@@ -114,9 +122,7 @@ class Config:
         for where, entry in [("default", self.default), *self.layers.items()]:
             for one in entry if isinstance(entry, (list, tuple)) else [entry]:
                 if not isinstance(one, str):
-                    raise ConfigError(f"{where}: a mask is an expression, 'atlas', 'atlas(LAYER, HEAD)' or 'dense', not {one!r}")
-                if _ENTRY.fullmatch(one.strip()) and self.atlas is None:
-                    raise ConfigError(f"{where}: {one!r} needs `atlas`, the path of one")
+                    raise ConfigError(f"{where}: a mask is an expression, 'atlas', 'atlas(LAYER, HEAD)', a policy or 'dense', not {one!r}")
 
     def masks(self, num_layers: int, num_kv_heads: int, max_tokens: int) -> list[LayerMasks]:
         """The masks of a model: for each layer None (dense) or one for each KV head, causal and with every query's own block.
@@ -138,10 +144,10 @@ class _Maker:
     """Makes each mask once."""
 
     def __init__(self, config: Config, side: int) -> None:
-        self.side = side
+        self.side, self.block = side, config.block
         self.causal = Mask.parse("causal", side)
         self.own = Mask.parse("diagonals(0)", side)
-        self.made: dict[Any, Mask] = {}
+        self.made: dict[Any, Any] = {}
         self.atlas: Atlas | None = None
         if config.atlas is not None:
             try:
@@ -164,16 +170,39 @@ class _Maker:
             return None
         return tuple(self.finished(self.causal) if mask is None else mask for mask in masks)
 
-    def head(self, where: str, entry: str, layer: int, head: int, num_kv_heads: int) -> Mask | None:
+    def head(self, where: str, entry: str, layer: int, head: int, num_kv_heads: int) -> Mask | Chosen | None:
         if entry == DENSE:
             return None
+        if not chosen.names_a_policy(entry):
+            return self.mask(where, entry, layer, head, num_kv_heads)
+
+        def part(text: str) -> Mask:
+            mask = self.mask(where, text, layer, head, num_kv_heads)
+            return self.finished(self.causal) if mask is None else mask
+
+        # Heads whose masks are chosen in one way are chosen for at once: equal ones are one object.
+        key = (entry, layer, head) if _ENTRY.search(entry) else entry
+        if key not in self.made:
+            try:
+                made = chosen.parse(entry, self.block, part)
+            except ConfigError:
+                raise
+            except ValueError as error:
+                raise ConfigError(f"{where}: {error}") from error
+            self.made[key] = part(made) if isinstance(made, str) else made
+        how: Mask | Chosen = self.made[key]
+        return how
+
+    def mask(self, where: str, entry: str, layer: int, head: int, num_kv_heads: int) -> Mask | None:
+        """Of an expression or an atlas entry; None is a dense one."""
         match = _ENTRY.fullmatch(entry)
         if match is None:
             try:
                 return self.finished(Mask.parse(entry, self.side), entry)
             except (ValueError, OSError) as error:
                 raise ConfigError(f"{where}: {error}") from error
-        assert self.atlas is not None
+        if self.atlas is None:
+            raise ConfigError(f"{where}: {entry!r} needs `atlas`, the path of one")
         if match[1] is None and self.atlas.heads not in (1, num_kv_heads):
             raise ConfigError(f"{where}: the atlas has {self.atlas.heads} heads a layer, and the model {num_kv_heads} KV heads")
         which = (layer, head if self.atlas.heads > 1 else 0) if match[1] is None else (int(match[1]), int(match[2]))
@@ -189,7 +218,8 @@ class _Maker:
             part = mask if mask.shape == (self.side, self.side) else mask[: self.side, : self.side]
             part = (part & self.causal) | self.own
             self.made[key] = self.made.setdefault(part, part)
-        return self.made[key]
+        made: Mask = self.made[key]
+        return made
 
 
 def _layer_numbers(where: str, num_layers: int) -> Sequence[int]:

@@ -20,9 +20,11 @@ from vllm.v1.attention.backends.cpu_attn import (
 
 from roarmask_vllm import wants_masks
 
-from .._attend import paged_attention, split_cache
-from .layers import groups_of_heads
+from .._attend import MaskLike, paged_attention, split_cache
+from .choosing import Chooser, Shape
+from .layers import MaskedLayer, groups_of_heads
 from .masked import MaskedBuilder, MaskedImpl, MaskSet
+from .stats import WorkerStats
 from .step import Int32, Pieces, cut, select
 
 logger = init_logger("vllm.roarmask")
@@ -57,11 +59,13 @@ class Step:
         calls: for each set of masks whose layers go by table; the others' go through our kernel.
         num_read: for each set of masks the blocks of the cache that are read, over its KV heads.
         num_held: what dense attention would read.
+        shape: the step in blocks of the masks, where policies choose.
     """
 
     calls: dict[MaskSet, list[Call]]
     num_read: dict[MaskSet, int]
     num_held: int
+    shape: Shape | None = None
 
 
 class RoarmaskCPUImpl(MaskedImpl, CPUAttentionBackendImpl):
@@ -98,6 +102,13 @@ class RoarmaskCPUImpl(MaskedImpl, CPUAttentionBackendImpl):
             out=output,
         )
 
+    def masks_of_step(self, query: torch.Tensor, keys: torch.Tensor, metadata: CPUAttentionMetadata) -> MaskLike:
+        """The masks that a step through our kernel follows, as paged_attention takes them: the configured ones.
+
+        query is [tokens, heads, head_size], keys [blocks, KV heads, head_size, block_size] with the step's own.
+        """
+        return self.masks[0] if self.masks.count(self.masks[0]) == len(self.masks) else self.masks
+
     def _by_table(self, query: torch.Tensor, kv_cache: torch.Tensor, calls: list[Call], output: torch.Tensor) -> None:
         num_blocks, num_kv_heads, block_size, _ = kv_cache.shape
         keys, values = kv_cache.view(num_blocks, num_kv_heads, 2 * block_size, -1).chunk(2, dim=2)
@@ -127,11 +138,40 @@ class RoarmaskCPUImpl(MaskedImpl, CPUAttentionBackendImpl):
                 out.copy_(target)
 
 
+class ChoosingCPUImpl(RoarmaskCPUImpl):
+    """The attention of a layer whose masks policies choose, in each step for each request."""
+
+    def __init__(self, dense: Any, masked: MaskedLayer, number: int, stats: WorkerStats) -> None:
+        super().__init__(dense, masked, number, stats)
+        self.chooser = Chooser(masked.masks, self.num_queries_per_kv, self.scale)
+
+    def masks_of_step(self, query: torch.Tensor, keys: torch.Tensor, metadata: CPUAttentionMetadata) -> MaskLike:
+        self.choice = self.chooser.choose(query, keys, metadata.roarmask_step.shape)
+        return self.choice.masks
+
+    def count(self, step: Step, seconds: float) -> None:
+        """Blocks of the masks are counted as the parts of the cache's blocks that they are."""
+        assert step.shape is not None
+        choice, share = self.choice, self.block / step.shape.page
+        self.stats.add(
+            self.number,
+            kv_blocks_read=choice.read * share,
+            kv_blocks_held=choice.held * share,
+            decode_blocks_read=choice.decode_read * share,
+            decode_blocks_new=choice.decode_new * share,
+            choosing_seconds=choice.seconds,
+            attention_seconds=seconds - choice.seconds,
+        )
+        read, held = (self.stats.get(self.number, name) for name in ("kv_blocks_read", "kv_blocks_held"))
+        self.stats.set(self.number, density=read / max(held, share))
+
+
 class RoarmaskCPUMetadataBuilder(MaskedBuilder, CPUAttentionMetadataBuilder):
     """vLLM's, and a layout of the cache that our kernel reads."""
 
     names_of_paths: ClassVar = {"table": "vLLM's kernel over shortened block tables", "kernel": "libroarmask-attention"}
     impl_class: ClassVar = RoarmaskCPUImpl
+    choosing_class: ClassVar = ChoosingCPUImpl
 
     # Keys as head_dim x tokens within a block: what our kernel reads, and one of vLLM's on every processor.
     _ISAS: ClassVar[tuple[str, ...]] = ("vec", "vec16")
@@ -140,7 +180,7 @@ class RoarmaskCPUMetadataBuilder(MaskedBuilder, CPUAttentionMetadataBuilder):
     def __init__(self, kv_cache_spec: Any, layer_names: list[str], vllm_config: Any, device: torch.device) -> None:
         super().__init__(kv_cache_spec, layer_names, vllm_config, device)
         self.give_masks()
-        self.by_table = {what: self._sets_by_table(what) for what in ("prefill", "decode")} if self.mask_sets else {}
+        self.by_table = {what: self._sets_by_table(what) for what in ("prefill", "decode")} if self.mask_sets or self.choosing else {}
 
     def _sets_by_table(self, what: str) -> list[MaskSet]:
         """The sets of masks whose layers go by table, in all steps that only decode, or in all others."""
@@ -169,16 +209,19 @@ class RoarmaskCPUMetadataBuilder(MaskedBuilder, CPUAttentionMetadataBuilder):
 
     def build(self, common_prefix_len: int, common_attn_metadata: Any, fast_build: bool = False) -> CPUAttentionMetadata:
         metadata = super().build(common_prefix_len, common_attn_metadata, fast_build)
-        if self.mask_sets and (metadata.causal is not True or metadata.dynamic_causal is not None):
+        if (self.mask_sets or self.choosing) and (metadata.causal is not True or metadata.dynamic_causal is not None):
             raise RuntimeError("roaring attention masks: this step's attention is not causal")
         self.add_step(metadata, common_attn_metadata)
         return metadata
 
     def make_step(self, metadata: CPUAttentionMetadata, common_attn_metadata: Any) -> Step:
         num_reqs = common_attn_metadata.num_reqs
-        pieces = cut(metadata.query_start_loc[: num_reqs + 1].numpy(), metadata.seq_lens[:num_reqs].numpy(), self.block_size)
+        query_start, seq_lens = metadata.query_start_loc[: num_reqs + 1].numpy(), metadata.seq_lens[:num_reqs].numpy()
+        block_table = metadata.block_table[:num_reqs].numpy()
+        pieces = cut(query_start, seq_lens, self.block_size)
         by_table = self.by_table["prefill" if metadata.max_query_len > 1 else "decode"]
-        return Step(self._calls(by_table, pieces, metadata.block_table[:num_reqs].numpy()), *self.count_blocks(pieces))
+        shape = Shape(query_start, seq_lens, block_table, self.block_size, self.config.block) if self.choosing else None
+        return Step(self._calls(by_table, pieces, block_table), *self.count_blocks(pieces), shape)
 
     def _calls(self, mask_sets: Sequence[MaskSet], pieces: Pieces, block_table: Int32) -> dict[MaskSet, list[Call]]:
         """Of these sets of masks."""

@@ -13,7 +13,8 @@ from vllm.model_executor.models.utils import extract_layer_index
 from vllm.v1.attention.backend import AttentionType
 
 from .._core import Mask
-from .config import LayerMasks
+from .chosen import Chosen
+from .config import LayerMasks, chooses
 
 logger = init_logger("vllm.roarmask")
 
@@ -21,7 +22,7 @@ logger = init_logger("vllm.roarmask")
 class MaskedLayer(NamedTuple):
     """What a layer of a worker runs with."""
 
-    masks: tuple[Mask, ...]  # one for each of the worker's KV heads
+    masks: tuple[Mask | Chosen, ...]  # one for each of the worker's KV heads
     block: int  # tokens of their cells' sides
 
 
@@ -33,9 +34,7 @@ class HeadGroup(NamedTuple):
     mask: Mask
 
 
-def masked_layer(
-    name: str, layer: Any, masks: Sequence[LayerMasks], block: int, num_kv_heads: int, max_tokens: int
-) -> MaskedLayer | None:
+def masked_layer(name: str, layer: Any, masks: Sequence[LayerMasks], block: int, num_kv_heads: int, max_tokens: int) -> MaskedLayer | None:
     """The masks of this worker's KV heads of a layer, or None where it stays dense; says why, once, if masks were asked for.
 
     A layer with a sliding window of the model's own has the tokens of both, mask and window.
@@ -63,7 +62,11 @@ def masked_layer(
     # A window that no sequence reaches the end of is none.
     if layer.sliding_window is None or layer.sliding_window >= max_tokens:
         return MaskedLayer(of_worker, block)
-    return MaskedLayer(tuple(_within_window(mask, block, layer.sliding_window, max_tokens) for mask in of_worker), 1)
+    if chooses(of_layer):
+        logger.warning("Layer %s stays dense: its own sliding window and masks that policies choose do not go together.", name)
+        return None
+    fixed = [mask for mask in of_worker if isinstance(mask, Mask)]
+    return MaskedLayer(tuple(_within_window(mask, block, layer.sliding_window, max_tokens) for mask in fixed), 1)
 
 
 @cache

@@ -8,7 +8,7 @@ cache is there and layers have names. Keys and values are written to the cache b
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -21,9 +21,9 @@ from vllm.model_executor.models.utils import extract_layer_index
 from roarmask_vllm import KEY, wants_masks
 
 from .._core import Mask
-from .config import Config, ConfigError
+from .config import Config, ConfigError, chooses
 from .layers import MaskedLayer, masked_layer
-from .setup import model_masks
+from .setup import model_masks, refuse_what_cannot_choose
 from .stats import Stats, WorkerStats
 from .step import Pieces, in_cache_blocks
 
@@ -38,12 +38,14 @@ class MaskedBuilder:
 
     Attributes:
         mask_sets: the layers of each set of masks; empty where nobody asked for masks.
+        choosing: the layers whose masks policies choose.
         cache_masks: every mask in blocks of the cache.
         paths: "table" or "kernel", for "prefill" and "decode".
     """
 
     names_of_paths: ClassVar[Mapping[str, str]]
     impl_class: ClassVar[Any]
+    choosing_class: ClassVar[Any]  # of layers whose masks policies choose
 
     vllm_config: Any
     layer_names: list[str]
@@ -53,6 +55,7 @@ class MaskedBuilder:
     def give_masks(self) -> None:
         """To the layers of this builder, once vLLM's constructor is through."""
         self.mask_sets: dict[MaskSet, list[int]] = {}
+        self.choosing: list[int] = []
         if not wants_masks(self.vllm_config):
             return
         config = Config.parse(self.vllm_config.additional_config[KEY])
@@ -69,7 +72,13 @@ class MaskedBuilder:
             if masked is None:
                 self.stats.set(number, density=1)
                 continue
-            of_layer = masked.masks
+            if chooses(masked.masks):
+                refuse_what_cannot_choose(config, self.vllm_config, self.block_size)
+                layer.impl = self.choosing_class(layer.impl, masked, number, self.stats)
+                self.stats.set(number, masked=1)
+                self.choosing.append(number)
+                continue
+            of_layer = tuple(mask for mask in masked.masks if isinstance(mask, Mask))
             self.mask_sets.setdefault(of_layer, []).append(number)
             blocks.update(dict.fromkeys(of_layer, masked.block))
             layer.impl = self.impl_class(layer.impl, masked, number, self.stats)
@@ -100,12 +109,13 @@ class MaskedBuilder:
 
     def add_step(self, metadata: Any, common_attn_metadata: Any) -> None:
         """Makes what the masked layers of a step need, beside vLLM's metadata, and leaves it there as `roarmask_step`."""
-        if not self.mask_sets:
+        layers = [number for numbers in self.mask_sets.values() for number in numbers] + self.choosing
+        if not layers:
             return
         begin = time.perf_counter()
         metadata.roarmask_step = self.make_step(metadata, common_attn_metadata)
-        share = (time.perf_counter() - begin) / sum(map(len, self.mask_sets.values()))
-        for number in (number for numbers in self.mask_sets.values() for number in numbers):
+        share = (time.perf_counter() - begin) / len(layers)
+        for number in layers:
             self.stats.add(number, mask_seconds=share)
         if self.report is not None:
             self.report.now_and_then()
@@ -127,7 +137,9 @@ class MaskedImpl:
     def __init__(self, dense: Any, masked: MaskedLayer, number: int, stats: WorkerStats) -> None:
         # Everything that vLLM's constructor, and the loading of weights since then, put there.
         self.__dict__.update(dense.__dict__)
-        self.masks, self.block = masked
+        # Masks, or where policies choose among them also how.
+        self.masks: tuple[Any, ...] = masked.masks
+        self.block = masked.block
         self.number = number
         self.stats = stats
 
@@ -152,21 +164,14 @@ class MaskedImpl:
         step = attn_metadata.roarmask_step
         num_tokens = attn_metadata.num_actual_tokens
         self.attend(layer, query[:num_tokens], kv_cache, attn_metadata, output[:num_tokens])
-        seconds = time.perf_counter() - begin
-        self.stats.add(self.number, kv_blocks_read=step.num_read[self.masks], kv_blocks_held=step.num_held, attention_seconds=seconds)
+        self.count(step, time.perf_counter() - begin)
         return output
+
+    def count(self, step: Any, seconds: float) -> None:
+        self.stats.add(self.number, kv_blocks_read=step.num_read[self.masks], kv_blocks_held=step.num_held, attention_seconds=seconds)
 
     def attend(self, layer: Any, query: torch.Tensor, kv_cache: torch.Tensor, metadata: Any, output: torch.Tensor) -> None:
         raise NotImplementedError
-
-    def masks_of_step(self, query: torch.Tensor, keys: torch.Tensor, metadata: Any) -> Mask | Sequence[Mask]:
-        """The masks that a step through our kernel follows: the configured ones.
-
-        This is the place for masks that are chosen from queries and keys. query is [tokens, heads, head_size], keys [blocks, KV
-        heads, head_size, block_size] with the step's own. The result is as roarmask.paged_attention takes it, so it may have
-        other masks for each request.
-        """
-        return self.masks[0] if self.masks.count(self.masks[0]) == len(self.masks) else self.masks
 
 
 class _Report:

@@ -14,7 +14,8 @@ from vllm.logger import init_logger
 
 from roarmask_vllm import KEY
 
-from .config import Config, ConfigError, LayerMasks
+from .._core import Mask
+from .config import Config, ConfigError, LayerMasks, chooses
 from .stats import PATH_VARIABLE, Stats
 
 logger = init_logger("vllm.roarmask")
@@ -32,14 +33,17 @@ def prepare(vllm_config: Any) -> None:
         config = Config.parse(vllm_config.additional_config[KEY])
         refuse_what_cannot_work(vllm_config)
         masks = model_masks(config, vllm_config)
+        if any(chooses(layer) for layer in masks):
+            refuse_what_cannot_choose(config, vllm_config, vllm_config.cache_config.block_size)
     except ConfigError as error:
         raise ConfigError(f"roaring attention masks: {error}") from None
     vllm_config.additional_config = {**vllm_config.additional_config, KEY: config.as_dict()}
     _count_into_metrics(vllm_config, len(masks))
-    distinct = {mask for layer in masks if layer is not None for mask in layer}
+    distinct = {mask for layer in masks if layer is not None for mask in layer if isinstance(mask, Mask)}
     side = -(-vllm_config.model_config.max_model_len // config.block)
     cells = side * (side + 1) / 2
-    densities = [sum(mask.nnz for mask in layer) / len(layer) / cells for layer in masks if layer is not None]
+    fixed = [[mask.nnz for mask in layer if isinstance(mask, Mask)] for layer in masks if layer is not None and not chooses(layer)]
+    densities = [sum(counts) / len(counts) / cells for counts in fixed]
     logger.info(
         "Roaring attention masks: %d of %d layers, %d distinct masks of %d bytes, blocks of %d tokens, "
         "%.1f%% of causal attention at %d tokens",
@@ -51,12 +55,29 @@ def prepare(vllm_config: Any) -> None:
         100 * sum(densities) / max(len(densities), 1),
         vllm_config.model_config.max_model_len,
     )
+    if num_choosing := sum(map(chooses, masks)):
+        logger.info("Roaring attention masks: %d layers have masks that policies choose in each step", num_choosing)
 
 
 def model_masks(config: Config, vllm_config: Any) -> list[LayerMasks]:
     """The masks of every layer and KV head of the model, all ranks'."""
     model = vllm_config.model_config
     return config.masks(model.get_total_num_hidden_layers(), model.get_total_num_kv_heads(), model.max_model_len)
+
+
+def refuse_what_cannot_choose(config: Config, vllm_config: Any, block_size: int) -> None:
+    """Raises ConfigError for an engine in which policies could not choose masks step by step."""
+    from vllm.platforms import current_platform
+
+    if not current_platform.is_cpu():
+        raise ConfigError("policies run on vLLM's CPU platform only")
+    if block_size % config.block:
+        raise ConfigError(
+            f"policies need blocks of the cache, which have {block_size} tokens, that are made of whole blocks of the masks, which have "
+            f"{config.block}: set --block-size or `block`"
+        )
+    if vllm_config.kv_transfer_config is not None:
+        raise ConfigError("policies and --kv-transfer-config do not go together: keys that come from elsewhere are in no summary")
 
 
 def refuse_what_cannot_work(vllm_config: Any) -> None:

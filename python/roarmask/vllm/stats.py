@@ -26,12 +26,18 @@ PATH_VARIABLE = "ROARMASK_VLLM_STATS"
 # name: (kind, what it says). Counters only grow.
 FIELDS = {
     "masked": ("gauge", "1 where the layer runs with masks, 0 where it is dense"),
-    "density": ("gauge", "Cells of the layer's masks over those of causal attention, the mean of its KV heads"),
+    "density": (
+        "gauge",
+        "Cells of the layer's masks over those of causal attention, the mean of its KV heads; where policies choose, blocks read over held",
+    ),
     "mask_bytes": ("gauge", "Bytes of the layer's masks; layers that share a mask each count it"),
     "kv_blocks_read": ("counter", "Blocks of the KV cache that attention read, a KV head and piece of query at a time"),
     "kv_blocks_held": ("counter", "Blocks that dense causal attention would have read in the same steps"),
     "attention_seconds": ("counter", "Time in attention of the layer"),
     "mask_seconds": ("counter", "Time in work on masks: selecting blocks, making tables"),
+    "choosing_seconds": ("counter", "Time in policies: summaries of keys, scores, masks"),
+    "decode_blocks_read": ("counter", "Blocks that decode steps read of what policies chose, in blocks of the KV cache"),
+    "decode_blocks_new": ("counter", "Of these, blocks that no decode step just before had read: what had to be fetched"),
 }
 _COLUMN = {name: index for index, name in enumerate(FIELDS)}
 
@@ -106,6 +112,9 @@ class WorkerStats:
     def set(self, layer: int, **amounts: float) -> None:
         for name, amount in amounts.items():
             self._values[layer, _COLUMN[name]] = amount
+
+    def get(self, layer: int, name: str) -> float:
+        return float(self._values[layer, _COLUMN[name]])
 
     def total(self, name: str) -> float:
         return float(self._values[:, _COLUMN[name]].sum())
