@@ -17,18 +17,6 @@ static int32_t num_tiles(int32_t side, int32_t tile) { return (int32_t)(((int64_
 
 /* ---------------------------------------------------------------- twins */
 
-static void coarsen_twin(const twin *t, shape tile, twin **any, twin **all)
-{
-    *any = twin_create(num_tiles(t->rows, tile.rows), num_tiles(t->cols, tile.cols));
-    *all = twin_create((*any)->rows, (*any)->cols);
-    memset((*all)->cells, 1, (size_t)(*all)->rows * (size_t)(*all)->cols);
-    for (int32_t row = 0; row < t->rows; row++)
-        for (int32_t col = 0; col < t->cols; col++) {
-            twin_at(*any, row / tile.rows)[col / tile.cols] |= twin_at(t, row)[col];
-            twin_at(*all, row / tile.rows)[col / tile.cols] &= twin_at(t, row)[col];
-        }
-}
-
 static twin *refine_twin(const twin *t, shape tile, int32_t rows, int32_t cols)
 {
     twin *fine = twin_create(rows, cols);
@@ -81,7 +69,7 @@ static void check_coarsen(const rmask *mask, const twin *t, shape tile, rng *ran
 {
     twin *any_twin, *all_twin;
     rmask *any, *all, *again;
-    coarsen_twin(t, tile, &any_twin, &all_twin);
+    twin_coarsen(t, tile.rows, tile.cols, &any_twin, &all_twin);
     expect_ok(rmask_coarsen(mask, tile.rows, tile.cols, &any, &all, test_error));
     check_rows(any, any_twin);
     check_bytes(mask, any);

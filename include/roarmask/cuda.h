@@ -4,8 +4,8 @@
  *
  *     rmask_cuda_mask on_device;                                       // device_memory: rmask_num_bytes(mask) bytes from cudaMalloc
  *     rmask_cuda_upload(mask, device_memory, rmask_num_bytes(mask), stream, &on_device, &error);
- *     const rmask_cuda_fold what = {&on_device, 1, RMASK_A};
- *     rmask_cuda_bsr(what, 0, rmask_rows(mask), indptr, indices, rmask_count(mask), workspace, workspace_bytes, stream, &error);
+ *     const rmask_cuda_fold what = {&on_device, 1, RMASK_A, 128, 128, RMASK_CUDA_PARTIAL};
+ *     rmask_cuda_bsr(what, 0, num_tile_rows, indptr, indices, capacity, workspace, workspace_bytes, stream, &error);
  *
  * The rules of roarmask.h hold (status, message, printing), and these:
  *
@@ -74,26 +74,34 @@ RMASK_API rmask_status rmask_cuda_upload_atlas(const rmask_atlas *atlas, void *d
 
 enum { RMASK_CUDA_MAX_FOLD = 16 };
 
+/* Which tiles: those with any cell, with every cell, or with some and not all. At the grid's edge only the cells inside the grid count. */
+typedef enum rmask_cuda_tiles { RMASK_CUDA_ANY = 0, RMASK_CUDA_FULL, RMASK_CUDA_PARTIAL } rmask_cuda_tiles;
+
 /* Masks of one grid, from 1 to RMASK_CUDA_MAX_FOLD, folded from the left: masks[0], then function(so far, masks[i]) for each further one. So
  * one mask is itself (with any function), two are one of the 16 functions of the algebra, and RMASK_OR over the heads of a group is
- * their union. It is worked out row by row while it is expanded. `masks` is an array on the host, read during the call. */
+ * their union. It is worked out row by row while it is expanded. `masks` is an array on the host, read during the call.
+ *
+ * With tile_rows and tile_cols 0 the fold's cells are expanded. With both at least 1 it is tiles of so many cells, a grid of
+ * ceil(rows / tile_rows) x ceil(cols / tile_cols) as rmask_coarsen makes it: "rows" and "columns" below are those of tiles then. Tiles are
+ * made on the device, as they are written: where masks are structured by arithmetic, in time that does not depend on the rows of a tile. */
 typedef struct rmask_cuda_fold {
     const rmask_cuda_mask *masks;
     int32_t num_masks;
     rmask_function function;
+    int32_t tile_rows, tile_cols;
+    rmask_cuda_tiles tiles;
 } rmask_cuda_fold;
 
 /* ---------------------------------------------------------------- index tensors
  *
- * A mask is in the kernel's own tiles, as in export.h: rmask_coarsen makes those on the host, by arithmetic where the mask is structured,
- * and full and partial tiles are uploaded as masks of their own. All outputs are on the device. */
+ * All outputs are on the device. */
 
-/* The bytes of workspace on the device that rmask_cuda_csr and rmask_cuda_bsr want for so many rows. Asks the current device. */
+/* The bytes of workspace on the device that rmask_cuda_csr, rmask_cuda_bsr and rmask_cuda_packed_mask want for so many rows. Asks the current device. */
 RMASK_API rmask_status rmask_cuda_csr_workspace(int32_t num_rows, size_t *num_bytes, rmask_error *error);
 
 /* Compressed rows: indptr int64 [row_end - row_begin + 1], starting at 0, and indices int32 [capacity], ascending in each row. What lies
- * beyond `capacity` is not written, while indptr says how much there is: the last entry is the needed capacity. For all rows of one mask
- * that is its `count`. `indices` may be NULL: only indptr is written. `workspace` is aligned to 16 bytes; too small is RMASK_ERR_CAPACITY. */
+ * beyond `capacity` is not written, while indptr says how much there is: the last entry is the needed capacity. For all rows of one mask's
+ * cells that is its `count`, and tiles are never more. `indices` may be NULL: only indptr is written. `workspace` is aligned to 16 bytes; too small is RMASK_ERR_CAPACITY. */
 RMASK_API rmask_status rmask_cuda_csr(rmask_cuda_fold what, int32_t row_begin, int32_t row_end, int64_t *indptr, int32_t *indices,
                                       uint64_t capacity, void *workspace, size_t workspace_bytes, rmask_cuda_stream stream,
                                       rmask_error *error);
@@ -105,8 +113,8 @@ RMASK_API rmask_status rmask_cuda_bsr(rmask_cuda_fold what, int32_t row_begin, i
                                       rmask_error *error);
 
 /* Padded rows: counts int32 [row_end - row_begin], indices int32 [row_end - row_begin, row_stride]. FlexAttention's kv_num_blocks and
- * kv_indices with row_stride = columns, FlashAttention-4's compact ones with what rmask_export_max_row_count gives; once for the full tiles
- * and once for the partial ones. The rest of each row is left as it is. Of a row longer than row_stride the first row_stride
+ * kv_indices with row_stride = columns, FlashAttention-4's compact ones with what its longest row needs; once for the full tiles and once
+ * for the partial ones. The rest of each row is left as it is. Of a row longer than row_stride the first row_stride
  * columns are written, and its count is the true one. */
 RMASK_API rmask_status rmask_cuda_padded(rmask_cuda_fold what, int32_t row_begin, int32_t row_end, int32_t *counts, int32_t *indices,
                                          uint64_t row_stride, rmask_cuda_stream stream, rmask_error *error);
@@ -121,36 +129,54 @@ RMASK_API rmask_status rmask_cuda_to_bytes(rmask_cuda_fold what, int32_t row_beg
 RMASK_API rmask_status rmask_cuda_to_bits(rmask_cuda_fold what, int32_t row_begin, int32_t row_end, int32_t col_begin, int32_t col_end,
                                           uint8_t *bits, uint64_t row_stride, rmask_cuda_stream stream, rmask_error *error);
 
-/* The cells inside of tiles, as rmask_export_tile_bits writes them. The tiles are compressed rows on the device, as rmask_cuda_bsr writes
- * them for a mask of tiles (the partial ones, say): indptr int32 [num_tile_rows + 1], tile_cols int32; tile i of the list gets the
- * ceil(tile_rows * tile_cols / 8) bytes from bits + i * that on. `capacity` in bytes: whole tiles that fit are written. Tiles beyond the
- * grid are 0. A tile has at most 2^31 - 1 cells, else RMASK_ERR_RANGE. */
-RMASK_API rmask_status rmask_cuda_tile_bits(rmask_cuda_fold what, int32_t tile_rows, int32_t tile_cols, int32_t num_tile_rows,
-                                            const int32_t *indptr, const int32_t *indices, uint8_t *bits, uint64_t capacity,
+/* The cells inside of tiles, as rmask_export_tile_bits writes them. `what` gives the cells and the sides of a tile. The tiles are compressed rows
+ * on the device, of the rows [row_begin, row_end) of tiles, as rmask_cuda_bsr writes them for the same `what` (the partial ones, say):
+ * indptr int32 [row_end - row_begin + 1], indices int32 [num_indices]. Tile i of the list gets the ceil(tile_rows * tile_cols / 8) bytes from
+ * bits + i * that on. `capacity` in bytes: whole tiles that fit, and that are among the indices, are written. Of a tile that hangs over the
+ * grid the bits beyond it are 0. A tile has at most 2^31 - 1 cells, else RMASK_ERR_RANGE. */
+RMASK_API rmask_status rmask_cuda_tile_bits(rmask_cuda_fold what, int32_t row_begin, int32_t row_end, const int32_t *indptr,
+                                            const int32_t *indices, uint64_t num_indices, uint8_t *bits, uint64_t capacity,
                                             rmask_cuda_stream stream, rmask_error *error);
+
+/* The same as FlashInfer packs it (rmask_export_packed_mask): a row of n tiles is one matrix of tile_rows x (n * tile_cols) bits, row behind
+ * row, that begins at the whole byte starts[i]; starts int32 [row_end - row_begin + 1]. Rows of tiles that do not fit into `capacity` bytes,
+ * or whose tiles are not all among the indices, are not written; the last start is the needed capacity, 2^31 - 1 where it is that or more.
+ * `bits` may be NULL: only the starts are written. `workspace` as for rmask_cuda_csr, of as many rows. */
+RMASK_API rmask_status rmask_cuda_packed_mask(rmask_cuda_fold what, int32_t row_begin, int32_t row_end, const int32_t *indptr,
+                                              const int32_t *indices, uint64_t num_indices, int32_t *starts, uint8_t *bits,
+                                              uint64_t capacity, void *workspace, size_t workspace_bytes, rmask_cuda_stream stream,
+                                              rmask_error *error);
 
 /* ---------------------------------------------------------------- decoding over a paged cache */
 
-/* The decode step of rmask_export_pages in one launch whose shape depends on num_requests only, so that a captured graph goes on
- * working while everything that it reads changes. All pointers are on the device; sizes in entries.
+/* The decode step of rmask_export_pages in one launch whose shape depends on num_requests and num_groups only, so that a captured graph goes
+ * on working while everything that it reads changes. Heads come in groups that read the same pages, one for each KV head: a group keeps the
+ * union of what its heads' masks keep. All pointers are on the device; sizes in entries.
  *
  *     masks         rmask_cuda_mask [num_masks]             handles, copied to the device by the caller; key blocks are pages
- *     which         int32 [num_requests]                    the request's mask; a negative one is dense: all pages
+ *     which         int32 [num_requests, which_stride]      the masks of the heads, group by group; a negative one is dense: all pages
  *     rows          int32 [num_requests], or NULL           the query's row; NULL: that of the newest token's page
  *     seq_lens      int32 [num_requests]                    tokens, the newest one the query's own
  *     block_table   int32 [num_requests, table_stride]      logical to physical pages
- *     out_table     int32 [num_requests, out_stride]        the physical pages to read, in logical order, the newest one last
- *     out_counts    int32 [num_requests]                    how many
- *     out_lens      int32 [num_requests]                    the tokens on them
+ *     out_table     int32 [num_requests, num_groups, out_stride]   the physical pages to read, in logical order, the newest one last
+ *     out_counts    int32 [num_requests, num_groups]        how many
+ *     out_lens      int32 [num_requests, num_groups]        the tokens on them
+ *
+ * which_stride is at least num_groups * heads_per_group, or 0: all requests share one row. So with the masks of rmask_cuda_upload_atlas, and
+ * the atlas's table brought to the device, `which` = table + layer * heads serves a whole layer; RMASK_ATLAS_DENSE is negative there.
  *
  * A length below 1 is an empty slot of the batch: count and length are 0. Where a request makes no sense (an unknown mask, a row out of range,
- * more pages than its mask has columns or its block table room, or more kept pages than out_stride), out_counts is -1 and out_lens 0. A
+ * more pages than a mask has columns or its block table room, or more kept pages than out_stride), out_counts is -1 and out_lens 0. A
  * length of 2^31 - 1 tokens or less never overflows. */
 typedef struct rmask_cuda_requests {
     const rmask_cuda_mask *masks;
     int32_t num_masks;
     int32_t num_requests;
-    const int32_t *which, *rows, *seq_lens, *block_table;
+    int32_t num_groups;      /* at least 1 */
+    int32_t heads_per_group; /* 1 to RMASK_CUDA_MAX_FOLD */
+    const int32_t *which;
+    uint64_t which_stride;
+    const int32_t *rows, *seq_lens, *block_table;
     uint64_t table_stride;
     int32_t page_tokens; /* at least 1 */
     int32_t *out_table;

@@ -148,6 +148,26 @@ class Bench:
             "FlashInfer plan": self.flashinfer_plan(mask, indptr, indices),
         }
 
+    def tiles(self, mask: Mask, side: int) -> dict[str, Any]:
+        """From a mask on the host to compressed rows of its tiles on the device, made there or here."""
+        from roarmask import cuda
+
+        def made_here() -> Mask:
+            full, partial = mask.coarsen(side)
+            return full | partial
+
+        wanted = made_here()
+        out = tuple(self.torch.empty(length, dtype=self.torch.int32, device=self.device) for length in (wanted.rows + 1, wanted.nnz))
+        cuda.bsr(mask.cuda(self.device).tiles((side, side)), out=out)
+        if not all(np.array_equal(tensor.cpu().numpy(), array) for tensor, array in zip(out, wanted.to_csr(), strict=True)):
+            raise SystemExit("the device's tiles are not those of the host")
+        there = mask.cuda(self.device)
+        return {
+            "on the device": self.seconds(lambda: cuda.bsr(mask.cuda(self.device).tiles((side, side)), out=out)),
+            "on the device, uploaded before": self.seconds_there(lambda: cuda.bsr(there.tiles((side, side)), out=out)),
+            "on the host": self.seconds(lambda: cuda.bsr(made_here().cuda(self.device), out=out)),
+        }
+
     def flashinfer_plan(self, mask: Mask, indptr: np.ndarray, indices: np.ndarray) -> Any:
         try:
             import flashinfer
@@ -242,7 +262,8 @@ def _driver() -> str:
     return file.read_text().splitlines()[0] if file.exists() else "unknown"
 
 
-def _masks(args: argparse.Namespace) -> Iterator[tuple[str, str, Mask]]:
+def _masks(args: argparse.Namespace) -> Iterator[tuple[str, str, Mask, Mask, int]]:
+    """Names, what they are, masks of tiles, and what they are tiles of, so many blocks on a side."""
     for preset in PRESETS:
         if args.preset != "all" and preset.name not in args.preset.split(","):
             continue
@@ -252,7 +273,7 @@ def _masks(args: argparse.Namespace) -> Iterator[tuple[str, str, Mask]]:
         mask = Mask.parse(preset.expression, side)
         for tokens, step in STEPS.items():
             full, partial = mask.coarsen(step)
-            yield f"{preset.name}, {tokens} tokens a block", preset.about, full | partial
+            yield f"{preset.name}, {tokens} tokens a block", preset.about, full | partial, mask, step
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
@@ -261,10 +282,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     report: dict[str, Any] = {"command": command, "date": time.strftime("%Y-%m-%d"), "machine": machine()}
     report["card"] = card = bench.card()
     report["masks"] = {}
-    for name, about, mask in _masks(args):
+    for name, about, mask, blocks, step in _masks(args):
         print(name, file=sys.stderr, flush=True)
         result: dict[str, Any] = {"about": about, "rows": mask.rows, "cells": mask.nnz}
         result |= {"upload": bench.uploads(mask), "expand": bench.expansions(mask, card), "whole": bench.whole_way(mask)}
+        if step > 1:
+            result["tiles"] = bench.tiles(blocks, step)
         report["masks"][name] = result
     print("block masks, attention, decoding", file=sys.stderr, flush=True)
     report["block_masks"] = bench.block_masks([1024] if args.stand_in else [1 << k for k in range(14, 21)])

@@ -4,8 +4,9 @@
 Needs PyTorch with CUDA, and libroarmask-cuda: in the package where it was built with it, else the system's, else the file that the
 environment variable ROARMASK_CUDA_LIBRARY names. Both are loaded by the first call and not before.
 
-Everything is put on torch's current stream; nothing waits for the device, and no number comes back from it. Results are torch tensors; with
-`out` they go into tensors that you own: of the right dtype and shape, contiguous, on the mask's device.
+Everything is put on torch's current stream. Nothing waits for the device, and no number comes back from it, but that `flex_block_mask` and
+`fa4_block_sparse` ask how much memory their result takes. Results are torch tensors; with `out` they go into tensors that you own: of the
+right dtype and shape, contiguous, on the mask's device.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import functools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from . import __version__, _core
+from . import __version__
 from ._core import Atlas, Mask
 from ._errors import FormatError
 from .export._flex import look_up
-from .export._shared import MaskLike, block_pair, bytes_of_tile, full_and_partial, masks_per_head, tile_sides
+from .export._shared import MaskLike, block_pair, bytes_of_tile, masks_per_head, tile_sides
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +41,7 @@ __all__ = [
     "fa4_block_sparse",
     "flex_block_mask",
     "num_devices",
+    "packed_mask",
     "padded",
     "tile_bits",
     "upload",
@@ -47,6 +49,8 @@ __all__ = [
 
 _MAX_FOLD = 16
 _OR = 14
+_TILES = {"any": 0, "full": 1, "partial": 2}
+Tiles = Literal["any", "full", "partial"]
 
 
 # ---------------------------------------------------------------- the library
@@ -67,7 +71,14 @@ class _Handle(ctypes.Structure):
 class _FoldStruct(ctypes.Structure):
     """rmask_cuda_fold"""
 
-    _fields_ = (("masks", ctypes.POINTER(_Handle)), ("num_masks", ctypes.c_int32), ("function", ctypes.c_int))
+    _fields_ = (
+        ("masks", ctypes.POINTER(_Handle)),
+        ("num_masks", ctypes.c_int32),
+        ("function", ctypes.c_int),
+        ("tile_rows", ctypes.c_int32),
+        ("tile_cols", ctypes.c_int32),
+        ("tiles", ctypes.c_int),
+    )
 
 
 class _Requests(ctypes.Structure):
@@ -77,7 +88,10 @@ class _Requests(ctypes.Structure):
         ("masks", ctypes.c_void_p),
         ("num_masks", ctypes.c_int32),
         ("num_requests", ctypes.c_int32),
+        ("num_groups", ctypes.c_int32),
+        ("heads_per_group", ctypes.c_int32),
         ("which", ctypes.c_void_p),
+        ("which_stride", ctypes.c_uint64),
         ("rows", ctypes.c_void_p),
         ("seq_lens", ctypes.c_void_p),
         ("block_table", ctypes.c_void_p),
@@ -108,7 +122,8 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "padded": [_FoldStruct, _INT, _INT, _POINTER, _POINTER, _SIZE, _POINTER],
     "to_bytes": [_FoldStruct, _INT, _INT, _INT, _INT, _POINTER, _SIZE, _POINTER],
     "to_bits": [_FoldStruct, _INT, _INT, _INT, _INT, _POINTER, _SIZE, _POINTER],
-    "tile_bits": [_FoldStruct, _INT, _INT, _INT, _POINTER, _POINTER, _POINTER, _SIZE, _POINTER],
+    "tile_bits": [_FoldStruct, _INT, _INT, _POINTER, _POINTER, _SIZE, _POINTER, _SIZE, _POINTER],
+    "packed_mask": [_FoldStruct, _INT, _INT, _POINTER, _POINTER, _SIZE, _POINTER, _POINTER, _SIZE, _POINTER, _SIZE, _POINTER],
     "pages": [ctypes.POINTER(_Requests), _POINTER],
 }
 
@@ -184,6 +199,10 @@ class CudaMask:
     def nnz(self) -> int:
         return self.mask.nnz
 
+    def tiles(self, sides: tuple[int, int], which: Tiles = "any") -> Fold:
+        """The mask's tiles of so many cells: those with any cell, the "full", or the "partial" ones. Made as they are expanded."""
+        return Fold([self]).tiles(sides, which)
+
     def __repr__(self) -> str:
         return f"<roarmask.cuda.CudaMask {self.shape[0]} x {self.shape[1]} on {self.device}>"
 
@@ -196,7 +215,7 @@ def upload(mask: Mask, device: Any = None) -> CudaMask:
 class Fold:
     """A boolean function of masks on one device, worked out while it is expanded: masks[0], then function(so far, masks[i]).
 
-    Takes 2 to 16 masks of one grid; `function` is a truth table as in `Mask.combine`, and or (14) unless given: the union over heads.
+    Takes 1 to 16 masks of one grid; `function` is a truth table as in `Mask.combine`, and or (14) unless given: the union over heads.
     """
 
     def __init__(self, masks: Sequence[CudaMask], function: int = _OR) -> None:
@@ -206,6 +225,19 @@ class Fold:
             raise ValueError("the masks of a fold are on one device")
         self.masks, self.function = tuple(masks), int(function)
         self.device, self.shape = masks[0].device, masks[0].shape
+        self._sides, self._which = (0, 0), 0
+
+    def tiles(self, sides: tuple[int, int], which: Tiles = "any") -> Fold:
+        """The same in tiles of so many cells: those with any cell of the fold, the "full", or the "partial" ones."""
+        rows, cols = int(sides[0]), int(sides[1])
+        if rows < 1 or cols < 1:
+            raise ValueError(f"a tile has at least one cell each way, not {rows} x {cols}")
+        if which not in _TILES:
+            raise ValueError(f"tiles are any, full or partial, not {which!r}")
+        fold = Fold(self.masks, self.function)
+        fold._sides, fold._which = (rows, cols), _TILES[which]
+        fold.shape = (-(-self.masks[0].shape[0] // rows), -(-self.masks[0].shape[1] // cols))
+        return fold
 
 
 @contextlib.contextmanager
@@ -221,9 +253,9 @@ def _on(device: torch.device) -> Iterator[int]:
 
 
 def _struct(what: CudaMask | Fold) -> _FoldStruct:
-    masks = what.masks if isinstance(what, Fold) else (what,)
-    handles = (_Handle * len(masks))(*[m._handle for m in masks])
-    return _FoldStruct(handles, len(masks), what.function if isinstance(what, Fold) else 0)
+    fold = what if isinstance(what, Fold) else Fold([what])
+    handles = (_Handle * len(fold.masks))(*[m._handle for m in fold.masks])
+    return _FoldStruct(handles, len(fold.masks), fold.function, *fold._sides, fold._which)
 
 
 def _span(given: tuple[int, int] | None, side: int) -> tuple[int, int]:
@@ -261,13 +293,19 @@ def _compressed(name: str, what: CudaMask | Fold, rows: Any, capacity: int | Non
     with _on(what.device) as stream:
         indptr = _tensor(out and out[0], "indptr", (num + 1,), torch.int64 if name == "csr" else torch.int32, what.device)
         indices = _tensor(out and out[1], "indices", (capacity,), torch.int32, what.device)
-        size = ctypes.c_size_t()
-        _call("csr_workspace", num, ctypes.byref(size))
-        # Torch's allocator gives the memory to later work of this stream only, so the tensor may go before the work is done.
-        workspace = torch.empty(size.value, dtype=torch.uint8, device=what.device)
-        arguments = (indptr.data_ptr(), indices.data_ptr(), capacity, workspace.data_ptr(), size.value, stream)
+        workspace = _workspace(num, what.device)
+        arguments = (indptr.data_ptr(), indices.data_ptr(), capacity, workspace.data_ptr(), workspace.shape[0], stream)
         _call(name, _struct(what), begin, end, *arguments)
     return indptr, indices
+
+
+def _workspace(num_rows: int, device: torch.device) -> torch.Tensor:
+    """Torch's allocator gives its memory to later work of the same stream only, so it may go before the work is done."""
+    import torch
+
+    size = ctypes.c_size_t()
+    _call("csr_workspace", num_rows, ctypes.byref(size))
+    return torch.empty(size.value, dtype=torch.uint8, device=device)
 
 
 def csr(what: CudaMask | Fold, rows: tuple[int, int] | None = None, *, capacity: int | None = None, out: Any = None) -> Any:
@@ -322,19 +360,44 @@ def bits(what: CudaMask | Fold, rows: tuple[int, int] | None = None, cols: tuple
     return _window("to_bits", what, rows, cols, out)
 
 
-def tile_bits(what: CudaMask | Fold, tile: tuple[int, int], indptr: torch.Tensor, indices: torch.Tensor, *, out: Any = None) -> Any:
-    """uint8 [tiles, ceil(tile cells / 8)]: the cells inside of tiles, which are given as `bsr` of a mask of tiles gives them."""
+def _listed(what: Fold, rows: Any, indptr: torch.Tensor, indices: torch.Tensor) -> tuple[int, int]:
+    """The range of rows, for which lists of tiles are checked."""
     import torch
 
-    tile_rows, tile_cols = int(tile[0]), int(tile[1])
-    num, num_bytes = indices.shape[0], -(-tile_rows * tile_cols // 8)
-    indptr = _tensor(indptr, "indptr", tuple(indptr.shape), torch.int32, what.device)
-    indices = _tensor(indices, "indices", (num,), torch.int32, what.device)
+    begin, end = _span(rows, what.shape[0])
+    _tensor(indptr, "indptr", (max(end - begin, 0) + 1,), torch.int32, what.device)
+    _tensor(indices, "indices", (indices.shape[0],), torch.int32, what.device)
+    return begin, end
+
+
+def tile_bits(what: Fold, indptr: torch.Tensor, indices: torch.Tensor, rows: tuple[int, int] | None = None, *, out: Any = None) -> Any:
+    """uint8 [tiles, ceil(tile cells / 8)]: the cells inside of tiles, which are given as `bsr` gives them for the same tiles and rows."""
+    import torch
+
+    begin, end = _listed(what, rows, indptr, indices)
+    num, num_bytes = indices.shape[0], bytes_of_tile(what._sides)
     with _on(what.device) as stream:
         cells = _tensor(out, "out", (num, num_bytes), torch.uint8, what.device)
-        arguments = (indptr.data_ptr(), indices.data_ptr(), cells.data_ptr(), num * num_bytes, stream)
-        _call("tile_bits", _struct(what), tile_rows, tile_cols, indptr.shape[0] - 1, *arguments)
+        arguments = (indptr.data_ptr(), indices.data_ptr(), num, cells.data_ptr(), num * num_bytes, stream)
+        _call("tile_bits", _struct(what), begin, end, *arguments)
     return cells
+
+
+def packed_mask(what: Fold, indptr: torch.Tensor, indices: torch.Tensor, rows: tuple[int, int] | None = None, *, out: Any = None) -> Any:
+    """(starts int32 [rows + 1], uint8 [bytes]): the same cells as FlashInfer packs them, mask_indptr and packed_mask of
+    `roarmask.export.flashinfer_bsr`. The last start says how many bytes there are; new ones have room for the tiles one by one."""
+    import torch
+
+    begin, end = _listed(what, rows, indptr, indices)
+    num = indices.shape[0]
+    room = num * bytes_of_tile(what._sides) if out is None else int(out[1].shape[0])
+    with _on(what.device) as stream:
+        starts = _tensor(out and out[0], "starts", tuple(indptr.shape), torch.int32, what.device)
+        cells = _tensor(out and out[1], "bits", (room,), torch.uint8, what.device)
+        workspace = _workspace(indptr.shape[0] - 1, what.device)
+        outputs = (starts.data_ptr(), cells.data_ptr(), room, workspace.data_ptr(), workspace.shape[0], stream)
+        _call("packed_mask", _struct(what), begin, end, indptr.data_ptr(), indices.data_ptr(), num, *outputs)
+    return starts, cells
 
 
 # ---------------------------------------------------------------- decoding
@@ -386,7 +449,9 @@ def decode_pages(
     """The decode step over a paged cache, in one launch that a CUDA graph can capture (with `out`).
 
     Args:
-        which: int32 [requests], the request's mask in `table`; negative: dense, all pages.
+        which: int32 [requests], the request's mask in `table`; negative: dense, all pages. Or [requests, groups, heads], for KV heads that
+            have pages of their own: a group keeps the union of what its heads keep. Or [1, groups, heads]: all requests alike, such as
+            `which[layer].view(1, groups, -1)` of an atlas.
         block_table: int32 [requests, max_blocks], logical to physical.
         seq_lens: int32 [requests], the newest token included; 0 for an empty slot.
         rows: int32 [requests], the query's row; that of its newest token's page unless given.
@@ -394,26 +459,35 @@ def decode_pages(
 
     Returns:
         (block_table int32 [requests, max_blocks], counts int32 [requests], seq_lens int32 [requests]): the pages to read, how many, and the
-        tokens on them. A count of -1 marks a request that makes no sense.
+        tokens on them; with groups each [requests, groups, ...]. A count of -1 marks a request that makes no sense.
     """
     import torch
 
     num = seq_lens.shape[0]
     device = table.device
-    ints = {"which": which, "seq_lens": seq_lens} | ({} if rows is None else {"rows": rows})
-    for name, tensor in ints.items():
+    for name, tensor in (("seq_lens", seq_lens), *([] if rows is None else [("rows", rows)])):
         _tensor(tensor, name, (num,), torch.int32, device)
+    groups, heads = 1, 1
+    shape: tuple[int, ...] = (num,)
+    of_which: tuple[int, ...] = (num,)
+    if which.dim() == 3:
+        groups, heads = int(which.shape[1]), int(which.shape[2])
+        of_which, shape = (num if which.shape[0] != 1 else 1, groups, heads), (num, groups)
+    _tensor(which, "which", of_which, torch.int32, device)
     width = block_table.shape[-1]
     _tensor(block_table, "block_table", (num, width), torch.int32, device)
     with _on(device) as stream:
-        pages = _tensor(out and out[0], "out[0]", (num, width), torch.int32, device)
-        counts = _tensor(out and out[1], "out[1]", (num,), torch.int32, device)
-        lens = _tensor(out and out[2], "out[2]", (num,), torch.int32, device)
+        pages = _tensor(out and out[0], "out[0]", (*shape, width), torch.int32, device)
+        counts = _tensor(out and out[1], "out[1]", shape, torch.int32, device)
+        lens = _tensor(out and out[2], "out[2]", shape, torch.int32, device)
         requests = _Requests(
             masks=table._memory.data_ptr(),
             num_masks=table.num_masks,
             num_requests=num,
+            num_groups=groups,
+            heads_per_group=heads,
             which=which.data_ptr(),
+            which_stride=groups * heads if of_which[0] == num else 0,
             rows=None if rows is None else rows.data_ptr(),
             seq_lens=seq_lens.data_ptr(),
             block_table=block_table.data_ptr(),
@@ -432,10 +506,9 @@ def decode_pages(
 
 
 def flex_block_mask(mask: MaskLike, block_size: int | tuple[int, int] = 128, *, unit: int = 1, device: Any = None) -> BlockMask:
-    """`roarmask.export.flex_block_mask` with everything but the tiles' own masks made on the device. Arguments as there.
+    """`roarmask.export.flex_block_mask`, made on the device out of uploaded masks. Arguments as there.
 
-    Tiles are made on the host, by arithmetic where masks are structured, and uploaded as masks; indices and the cells of partial tiles are
-    written on the device.
+    How many tiles are partial, for whose cells memory is needed, is read back from the device.
     """
     import torch
     from torch.nn.attention.flex_attention import BlockMask
@@ -447,58 +520,69 @@ def flex_block_mask(mask: MaskLike, block_size: int | tuple[int, int] = 128, *, 
     batch, heads = len(masks), len(masks[0])
     flat = [m for entry in masks for m in entry]
     distinct = list({id(m): m for m in flat}.values())
-    tiles = [full_and_partial(m, sides) for m in distinct]
-    rows, cols = tiles[0][0].shape
+    place = {id(m): i for i, m in enumerate(distinct)}
+    numbers = [place[id(m)] for m in flat]
+    there = [upload(m, where) for m in distinct]
+    rows, cols = there[0].tiles(sides).shape
     if rows == 0 or cols == 0:
         raise ValueError(f"a mask of {flat[0].rows} x {flat[0].cols} has no tiles")
-    place = {id(m): i for i, m in enumerate(distinct)}
-    there = [[upload(part, where) for part in pair] for pair in tiles]
     tensors = {}
-    for name, part in (("kv", 1), ("full_kv", 0)):
+    totals = []
+    which: Tiles
+    for name, which in (("kv", "partial"), ("full_kv", "full")):
         counts = tensors[f"{name}_num_blocks"] = torch.empty((batch, heads, rows), dtype=torch.int32, device=where)
         indices = tensors[f"{name}_indices"] = torch.zeros((batch, heads, rows, cols), dtype=torch.int32, device=where)
-        lists = zip(flat, counts.view(-1, rows), indices.view(-1, rows, cols), strict=True)
-        for m, count, index in lists:
-            padded(there[place[id(m)]][part], out=(count, index))
-    is_exact = all(partial.nnz == 0 and full.nnz == rows * cols for full, partial in tiles)
+        for k, count, index in zip(numbers, counts.view(-1, rows), indices.view(-1, rows, cols), strict=True):
+            padded(there[k].tiles(sides, which), out=(count, index))
+        first = [numbers.index(k) for k in range(len(distinct))]
+        totals.append(counts.view(-1, rows)[first].sum(1, dtype=torch.int64))
+    partial, full = torch.stack(totals).tolist()
     mask_mod = None
-    if not is_exact:
-        slots, cells = _tile_table(distinct, tiles, there, sides, where)
-        numbers = torch.tensor([place[id(m)] for m in flat], device=where)
-        mask_mod = look_up(slots, cells, numbers, (batch, heads), block, unit)
+    if any(partial) or any(num != rows * cols for num in full):
+        slots, cells = _tile_table(there, sides, partial, where)
+        mask_mod = look_up(slots, cells, torch.tensor(numbers, device=where), (batch, heads), block, unit)
     lengths = (flat[0].rows * unit, flat[0].cols * unit)
     return BlockMask.from_kv_blocks(**tensors, BLOCK_SIZE=block, mask_mod=mask_mod, seq_lengths=lengths, compute_q_blocks=False)
 
 
 def _tile_table(
-    masks: list[Mask], tiles: list[tuple[Mask, Mask]], there: list[list[CudaMask]], sides: tuple[int, int], device: torch.device
+    masks: list[CudaMask], sides: tuple[int, int], num_partial: list[int], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What export._flex._tile_table makes, written on the device."""
     import torch
 
-    rows, cols = tiles[0][0].shape
-    num_slots = 2 + sum(partial.nnz for _, partial in tiles)
+    rows, cols = masks[0].tiles(sides).shape
     slots = torch.empty((len(masks), rows, cols), dtype=torch.int32, device=device)
-    cells = torch.empty((num_slots, bytes_of_tile(sides)), dtype=torch.uint8, device=device)
+    cells = torch.empty((2 + sum(num_partial), bytes_of_tile(sides)), dtype=torch.uint8, device=device)
     cells[0], cells[1] = 0, 0xFF
     first, row_numbers = 2, torch.arange(rows, device=device)
-    for mask, (_, partial), (full_there, partial_there), own in zip(masks, tiles, there, slots, strict=True):
-        own.copy_(dense_bool(full_there))
-        indptr, indices = bsr(partial_there)
-        of_tile = torch.repeat_interleave(row_numbers, torch.diff(indptr).to(torch.int64), output_size=partial.nnz)
-        own[of_tile, indices.to(torch.int64)] = torch.arange(first, first + partial.nnz, dtype=torch.int32, device=device)
-        tile_bits(upload(mask, device), sides, indptr, indices, out=cells[first : first + partial.nnz])
-        first += partial.nnz
+    for mask, num, own in zip(masks, num_partial, slots, strict=True):
+        own.copy_(dense_bool(mask.tiles(sides, "full")))
+        partial = mask.tiles(sides, "partial")
+        indptr, indices = bsr(partial, capacity=num)
+        of_tile = torch.repeat_interleave(row_numbers, torch.diff(indptr).to(torch.int64), output_size=num)
+        own[of_tile, indices.to(torch.int64)] = torch.arange(first, first + num, dtype=torch.int32, device=device)
+        tile_bits(partial, indptr, indices, out=cells[first : first + num])
+        first += num
     return slots, cells
 
 
-def fa4_block_sparse(mask: Mask, block_size: int | tuple[int, int] = (256, 128), *, unit: int = 1, device: Any = None) -> Any:
-    """`roarmask.export.fa4_block_sparse` of one mask as tensors on the device: counts int32 [1, 1, M], indices int32 [1, 1, M, K]."""
+def fa4_block_sparse(
+    mask: Mask, block_size: int | tuple[int, int] = (256, 128), *, unit: int = 1, width: int | None = None, device: Any = None
+) -> Any:
+    """`roarmask.export.fa4_block_sparse` of one mask as tensors on the device: counts int32 [1, 1, M], indices int32 [1, 1, M, K].
+
+    K is `width`, which longer rows do not fit into (their counts say so); without it the longest row, which is read back from the
+    device."""
     from .export import BlockSparseTensors
 
     block = block_pair(block_size)
+    there = upload(mask, device)
     made = {}
-    for name, tiles in zip(("full", "mask"), full_and_partial(mask, tile_sides(block, unit)), strict=True):
-        counts, indices = padded(upload(tiles, device), width=_core._max_row_count(tiles))
+    which: Tiles
+    for name, which in (("full", "full"), ("mask", "partial")):
+        tiles = there.tiles(tile_sides(block, unit), which)
+        longest = int(padded(tiles, width=0)[0].max()) if width is None and tiles.shape[0] else width or 0
+        counts, indices = padded(tiles, width=longest)
         made[f"{name}_block_cnt"], made[f"{name}_block_idx"] = counts[None, None], indices[None, None]
     return BlockSparseTensors(**made, block_size=block)

@@ -91,6 +91,35 @@ def test_folds():
         cuda.dense_bool(cuda.Fold([there[0], random_mask(3, 3).cuda("cpu")]))
 
 
+@pytest.mark.parametrize("sides", [(16, 16), (8, 24), (1, 1), (200, 300)])
+def test_tiles(sides):
+    masks = [random_mask(150, 200, seed, 0.02) | Mask.parse("causal & window(60)", 150, 200) for seed in range(2)]
+    union = masks[0] | masks[1]
+    fold = cuda.Fold([m.cuda("cpu") for m in masks])
+    full, partial = union.coarsen(*sides) if sides != (1, 1) else (union, Mask.parse("none", 150, 200))
+    for which, wanted in (("any", full | partial), ("full", full), ("partial", partial)):
+        tiles = fold.tiles(sides, which)
+        assert tiles.shape == wanted.shape
+        np.testing.assert_array_equal(cuda.dense_bool(tiles), wanted.to_dense())
+        indptr, indices = cuda.bsr(tiles, capacity=wanted.nnz)
+        np.testing.assert_array_equal(indptr, wanted.to_csr()[0])
+        np.testing.assert_array_equal(indices, wanted.to_csr()[1])
+        assert cuda.tile_bits(tiles, indptr, indices).shape[0] == wanted.nnz
+    if sides == (16, 16):
+        wanted = export.flashinfer_bsr(union, sides, packed=True)
+        tiles = fold.tiles(sides)
+        indptr, indices = cuda.bsr(tiles, capacity=len(wanted.indices))
+        starts, bits = cuda.packed_mask(tiles, indptr, indices)
+        np.testing.assert_array_equal(starts, wanted.mask_indptr)
+        np.testing.assert_array_equal(bits[: starts[-1]], wanted.packed_mask)
+        starts, bits = cuda.packed_mask(tiles, *cuda.bsr(tiles, (2, 5), capacity=100), (2, 5))
+        np.testing.assert_array_equal(bits[: starts[-1]], wanted.packed_mask[wanted.mask_indptr[2] : wanted.mask_indptr[5]])
+    with pytest.raises(ValueError, match="0 x 1"):
+        fold.tiles((0, 1))
+    with pytest.raises(ValueError, match="some"):
+        fold.tiles((1, 1), "some")
+
+
 @pytest.mark.parametrize("unit", [1, 4])
 @pytest.mark.parametrize("heads", [1, 3])
 def test_flex_is_that_of_the_host(unit, heads):
@@ -114,6 +143,14 @@ def test_flex_of_each_kind(expression):
     made, wanted = cuda.flex_block_mask(mask, 32, device="cpu"), export.flex_block_mask(mask, 32)
     assert torch.equal(made.kv_num_blocks, wanted.kv_num_blocks)
     assert export.from_flex(made, tokens=True) == mask
+
+
+def test_fa4_width():
+    mask = Mask.parse("causal", 200, 300)
+    made, narrow = (cuda.fa4_block_sparse(mask, (32, 16), device="cpu", width=w) for w in (None, 3))
+    assert narrow.full_block_idx.shape == (1, 1, 7, 3)
+    np.testing.assert_array_equal(narrow.full_block_cnt, made.full_block_cnt)
+    np.testing.assert_array_equal(narrow.full_block_idx, made.full_block_idx[..., :3])
 
 
 def test_fa4_is_that_of_the_host():
@@ -150,6 +187,17 @@ def test_the_decode_step():
     assert entries.tolist() == [[0, -1, 1]]
     of_head = entries[0, torch.tensor([0, 2, 0, 2, 1, 0])]
     assert cuda.decode_pages(table, of_head, pages, lens, 10)[1].tolist() == cuda.decode_pages(table, which, pages, lens, 10)[1].tolist()
+    groups = torch.tensor([[[0, 2], [1, 1]]])  # heads of the atlas, two for each KV head
+    kept, counts, tokens = cuda.decode_pages(table, entries[0, groups], pages, lens, 10)
+    assert kept.shape == (6, 2, 64)
+    assert counts.shape == (6, 2)
+    wanted, wanted_lens = export.vllm_block_table(masks[0] | masks[1], pages[:3].numpy(), lens[:3].numpy(), 10)
+    for r in range(3):
+        assert kept[r, 0, : counts[r, 0]].tolist() == wanted[r, : counts[r, 0]].tolist()
+        assert tokens[r].tolist() == [wanted_lens[r], lens[r]]
+        assert counts[r, 1] == -(-int(lens[r]) // 10)
+    by_request = entries[0, groups].expand(6, 2, 2).contiguous()
+    assert torch.equal(cuda.decode_pages(table, by_request, pages, lens, 10)[1], counts)
     with pytest.raises(ValueError, match="which must be"):
         cuda.decode_pages(table, which.long(), pages, lens, 10)
     with pytest.raises(ValueError, match="pages of 0 tokens"):

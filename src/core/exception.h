@@ -51,20 +51,7 @@ typedef struct rmask_row_containers {
 /* The directory entry of the first row at or after `row`. */
 static inline uint32_t rmask_directory_find(const rmask *mask, int32_t row)
 {
-    const uint32_t n = mask->num_directory_rows;
-    if (!mask->directory_rows) {
-        const int64_t index = (int64_t)row - mask->first_directory_row;
-        return index < 0 ? 0 : index < n ? (uint32_t)index : n;
-    }
-    uint32_t begin = 0;
-    for (uint32_t end = n; begin < end;) {
-        const uint32_t middle = begin + (end - begin) / 2;
-        if (mask->directory_rows[middle] < (uint32_t)row)
-            begin = middle + 1;
-        else
-            end = middle;
-    }
-    return begin;
+    return rmask_find_entry(mask->directory_rows, mask->num_directory_rows, mask->first_directory_row, (uint32_t)row);
 }
 
 /* The row of a directory entry. */

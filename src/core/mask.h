@@ -72,13 +72,7 @@ rmask_status rmask_check_window(const rmask *mask, int32_t row_begin, int32_t ro
 /* The strip that a row belongs to. The row is in range. */
 static inline const rmask_strip *rmask_strip_of(const rmask *mask, int32_t row)
 {
-    const rmask_strip *strip = mask->strips;
-    for (size_t n = mask->num_strips; n > 1;) {
-        const size_t half = n / 2;
-        if (strip[half].row_begin <= (uint32_t)row) strip += half;
-        n -= half;
-    }
-    return strip;
+    return rmask_find_strip(mask->strips, mask->num_strips, (uint32_t)row);
 }
 
 /* One past a strip's last row. */

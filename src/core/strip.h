@@ -7,14 +7,8 @@
 #ifndef ROARMASK_CORE_STRIP_H
 #define ROARMASK_CORE_STRIP_H
 
+#include "core/search.h"
 #include "roarmask/roarmask.h"
-
-/* As it stands in the flat buffer. The strip's rows end where the next strip's begin. */
-typedef struct rmask_strip {
-    uint32_t row_begin;
-    uint32_t fixed_begin, num_fixed;     /* slice of the fixed boundary pool */
-    uint32_t sliding_begin, num_sliding; /* slice of the sliding boundary pool */
-} rmask_strip;
 
 /* Two ascending lists, borrowed from whoever owns them. */
 typedef struct rmask_boundaries {
@@ -23,22 +17,6 @@ typedef struct rmask_boundaries {
     const int32_t *sliding;
     size_t num_sliding;
 } rmask_boundaries;
-
-/* Index of the first of n ascending values above `key`. */
-static inline size_t rmask_upper_bound(const int32_t *values, size_t n, int64_t key)
-{
-    size_t begin = 0;
-    while (n > 0) {
-        const size_t half = n / 2;
-        if (values[begin + half] <= key) {
-            begin += half + 1;
-            n -= half + 1;
-        } else {
-            n = half;
-        }
-    }
-    return begin;
-}
 
 /* Whether column `col` of row `row` is in the strip. */
 static inline bool rmask_strip_has(rmask_boundaries strip, int64_t row, int64_t col)

@@ -21,17 +21,17 @@ rmask_status finish(cudaError_t result, const char *what, rmask_error *error)
 }
 
 /* `NUM` is the number of masks, or 0 where it is known at run time only. */
-template <int NUM> __global__ void __launch_bounds__(BLOCK_THREADS) rows_kernel(const __grid_constant__ cu_rows_job job)
+template <int NUM, bool IS_TILED> __global__ void __launch_bounds__(BLOCK_THREADS) rows_kernel(const __grid_constant__ cu_rows_job job)
 {
     const int64_t row = static_cast<int64_t>(blockIdx.x) * BLOCK_WARPS + threadIdx.x / CU_LANES;
-    if (row <= job.num_rows) cu_rows_warp(&job, NUM ? NUM : job.what.num_masks, static_cast<int32_t>(row));
+    if (row <= job.num_rows) cu_rows_warp(&job, {NUM ? NUM : job.what.num_masks, IS_TILED}, static_cast<int32_t>(row));
 }
 
-__global__ void __launch_bounds__(BLOCK_THREADS) dense_kernel(const __grid_constant__ cu_dense_job job)
+template <bool IS_TILED> __global__ void __launch_bounds__(BLOCK_THREADS) dense_kernel(const __grid_constant__ cu_dense_job job)
 {
     const int64_t piece = static_cast<int64_t>(blockIdx.x) * BLOCK_THREADS + threadIdx.x;
     if (piece >= cu_dense_pieces(&job)) return;
-    for (int64_t row = blockIdx.y; row < job.num_rows; row += gridDim.y) cu_dense_thread(&job, row, piece);
+    for (int64_t row = blockIdx.y; row < job.num_rows; row += gridDim.y) cu_dense_thread(&job, IS_TILED, row, piece);
 }
 
 __global__ void __launch_bounds__(BLOCK_THREADS) tiles_kernel(const __grid_constant__ cu_tiles_job job)
@@ -41,14 +41,21 @@ __global__ void __launch_bounds__(BLOCK_THREADS) tiles_kernel(const __grid_const
         cu_tile_thread(&job, i / pieces, i % pieces);
 }
 
-__global__ void __launch_bounds__(CU_PAGE_WARPS *CU_LANES) pages_kernel(const __grid_constant__ rmask_cuda_requests requests)
+__global__ void __launch_bounds__(BLOCK_THREADS) packed_kernel(const __grid_constant__ cu_tiles_job job)
+{
+    cu_packed_thread(&job, static_cast<int32_t>(blockIdx.x), threadIdx.x, BLOCK_THREADS);
+}
+
+/* `NUM` is the number of heads in a group, or 0 where it is known at run time only. */
+template <int NUM> __global__ void __launch_bounds__(CU_PAGE_WARPS *CU_LANES) pages_kernel(const __grid_constant__ rmask_cuda_requests requests)
 {
     __shared__ uint32_t counts[CU_PAGE_WARPS];
-    const int32_t request = static_cast<int32_t>(blockIdx.x), warp = static_cast<int32_t>(threadIdx.x / CU_LANES);
-    const uint32_t count = cu_pages_count(&requests, request, warp);
+    const int num = NUM ? NUM : requests.heads_per_group;
+    const int32_t i = static_cast<int32_t>(blockIdx.x), warp = static_cast<int32_t>(threadIdx.x / CU_LANES);
+    const uint32_t count = cu_pages_count(&requests, num, i, warp);
     if (threadIdx.x % CU_LANES == 0) counts[warp] = count;
     __syncthreads();
-    cu_pages_write(&requests, request, warp, counts);
+    cu_pages_write(&requests, num, i, warp, counts);
 }
 
 } // namespace
@@ -63,10 +70,10 @@ rmask_status rmask_cu_copy(void *to, const void *from, size_t num_bytes, rmask_c
 rmask_status rmask_cu_rows(const cu_rows_job *job, rmask_cuda_stream stream, rmask_error *error)
 {
     const unsigned blocks = static_cast<unsigned>((static_cast<int64_t>(job->num_rows) + 1 + BLOCK_WARPS - 1) / BLOCK_WARPS);
-    if (job->what.num_masks == 1)
-        rows_kernel<1><<<blocks, BLOCK_THREADS, 0, stream>>>(*job);
-    else
-        rows_kernel<0><<<blocks, BLOCK_THREADS, 0, stream>>>(*job);
+    const auto kernel = job->what.num_masks > 1 ? job->what.is_tiled ? rows_kernel<0, true> : rows_kernel<0, false>
+                        : job->what.is_tiled    ? rows_kernel<1, true>
+                                                : rows_kernel<1, false>;
+    kernel<<<blocks, BLOCK_THREADS, 0, stream>>>(*job);
     return finish(cudaGetLastError(), "expand rows", error);
 }
 
@@ -74,7 +81,7 @@ rmask_status rmask_cu_dense(const cu_dense_job *job, rmask_cuda_stream stream, r
 {
     const int64_t blocks = (cu_dense_pieces(job) + BLOCK_THREADS - 1) / BLOCK_THREADS;
     const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(std::min(job->num_rows, 65535)));
-    dense_kernel<<<grid, BLOCK_THREADS, 0, stream>>>(*job);
+    (job->what.is_tiled ? dense_kernel<true> : dense_kernel<false>)<<<grid, BLOCK_THREADS, 0, stream>>>(*job);
     return finish(cudaGetLastError(), "expand cells", error);
 }
 
@@ -85,9 +92,16 @@ rmask_status rmask_cu_tiles(const cu_tiles_job *job, rmask_cuda_stream stream, r
     return finish(cudaGetLastError(), "expand tiles", error);
 }
 
+rmask_status rmask_cu_packed(const cu_tiles_job *job, rmask_cuda_stream stream, rmask_error *error)
+{
+    packed_kernel<<<static_cast<unsigned>(job->num_rows) + 1, BLOCK_THREADS, 0, stream>>>(*job);
+    return finish(cudaGetLastError(), "pack tiles", error);
+}
+
 rmask_status rmask_cu_pages(const rmask_cuda_requests *requests, rmask_cuda_stream stream, rmask_error *error)
 {
-    pages_kernel<<<static_cast<unsigned>(requests->num_requests), CU_PAGE_WARPS * CU_LANES, 0, stream>>>(*requests);
+    const auto blocks = static_cast<unsigned>(requests->num_requests) * static_cast<unsigned>(requests->num_groups);
+    (requests->heads_per_group == 1 ? pages_kernel<1> : pages_kernel<0>)<<<blocks, CU_PAGE_WARPS * CU_LANES, 0, stream>>>(*requests);
     return finish(cudaGetLastError(), "write block tables", error);
 }
 

@@ -1,38 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One row of a mask on the device: its strip's boundaries, its exceptions, any 32 of its columns as bits, and how far nothing changes. */
+ * One row of a mask on the device: its strip's boundaries, its exceptions, any 32 of its columns as bits, and how far nothing changes. And bands:
+ * rows of one strip without exceptions, of which a stretch of columns can be told at once. */
 #ifndef ROARMASK_CUDA_ROW_H
 #define ROARMASK_CUDA_ROW_H
 
+#include "core/search.h"
 #include "cuda/portable.h"
-#include "file/format.h"
 #include "roarmask/cuda.h"
 
 enum { CU_CHUNK_COLS = 65536 };
 
+/* A row, or a band: the rows from `row` to `last_row`. */
 typedef struct cu_row {
-    int32_t row, cols;
+    int32_t row, last_row, cols;
     const int32_t *fixed, *sliding;
     uint32_t num_fixed, num_sliding;
     const uint16_t *units; /* the exceptions: docs/format.md */
     uint32_t num_units;    /* 0: there are none */
     int32_t container_cols;
 } cu_row;
-
-/* Index of the first of n ascending values above `key`. */
-CU_FN uint32_t cu_upper_bound(const int32_t *values, uint32_t n, int64_t key)
-{
-    uint32_t begin = 0;
-    while (n > 0) {
-        const uint32_t half = n / 2;
-        if (values[begin + half] <= key) {
-            begin += half + 1;
-            n -= half + 1;
-        } else {
-            n = half;
-        }
-    }
-    return begin;
-}
 
 /* Index of the first of n ascending offsets that is not below `key`. */
 CU_FN uint32_t cu_lower_bound(const uint16_t *values, uint32_t n, int32_t key)
@@ -50,35 +36,13 @@ CU_FN uint32_t cu_lower_bound(const uint16_t *values, uint32_t n, int32_t key)
     return begin;
 }
 
-/* The row's entry of the directory; false where it has none. */
-CU_FN bool cu_directory_entry(const rmask_cuda_mask *mask, uint32_t row, uint32_t *entry)
+/* The band of the rows from `row` on, to *end at most, which is lowered to where it ends: at the next strip, and before the next row with
+ * exceptions. A row with exceptions is one by itself. The row is in range. */
+CU_FN cu_row cu_band_from(const rmask_cuda_mask *mask, int32_t row, int32_t *end)
 {
-    const uint32_t n = mask->num_directory_rows;
-    if (!mask->directory_rows) {
-        *entry = row - mask->first_directory_row; /* very large for the rows above */
-        return *entry < n;
-    }
-    uint32_t begin = 0;
-    for (uint32_t end = n; begin < end;) {
-        const uint32_t middle = begin + (end - begin) / 2;
-        if (mask->directory_rows[middle] < row)
-            begin = middle + 1;
-        else
-            end = middle;
-    }
-    *entry = begin;
-    return begin < n && mask->directory_rows[begin] == row;
-}
-
-/* The row is in range. */
-CU_FN cu_row cu_row_of(const rmask_cuda_mask *mask, int32_t row)
-{
-    const rmask_strip *strip = (const rmask_strip *)mask->strips;
-    for (uint32_t n = mask->num_strips; n > 1;) {
-        const uint32_t half = n / 2;
-        if (strip[half].row_begin <= (uint32_t)row) strip += half;
-        n -= half;
-    }
+    const rmask_strip *const strips = (const rmask_strip *)mask->strips;
+    const rmask_strip *const strip = rmask_find_strip(strips, mask->num_strips, (uint32_t)row);
+    if (strip + 1 < strips + mask->num_strips && strip[1].row_begin < (uint32_t)*end) *end = (int32_t)strip[1].row_begin;
     cu_row r;
     r.row = row;
     r.cols = mask->cols;
@@ -89,12 +53,31 @@ CU_FN cu_row cu_row_of(const rmask_cuda_mask *mask, int32_t row)
     r.container_cols = mask->container_cols;
     r.units = mask->containers;
     r.num_units = 0;
-    uint32_t entry;
-    if (cu_directory_entry(mask, (uint32_t)row, &entry)) {
-        const uint32_t begin = mask->directory_offsets[entry];
-        r.units += begin;
-        r.num_units = mask->directory_offsets[entry + 1] - begin;
+    const uint32_t n = mask->num_directory_rows;
+    for (uint32_t i = rmask_find_entry(mask->directory_rows, n, mask->first_directory_row, (uint32_t)row); i < n; i++) {
+        const uint32_t at = mask->directory_rows ? mask->directory_rows[i] : mask->first_directory_row + i, begin = mask->directory_offsets[i];
+        if (at >= (uint32_t)*end) break;
+        const uint32_t num_units = mask->directory_offsets[i + 1] - begin;
+        if (num_units == 0) continue;
+        if (at == (uint32_t)row) {
+            r.units += begin;
+            r.num_units = num_units;
+            *end = row + 1;
+        } else {
+            *end = (int32_t)at;
+        }
+        break;
     }
+    r.last_row = *end - 1;
+    return r;
+}
+
+/* The row is in range. */
+CU_FN cu_row cu_row_of(const rmask_cuda_mask *mask, int32_t row)
+{
+    int32_t end = row + 1;
+    cu_row r = cu_band_from(mask, row, &end);
+    r.last_row = row; /* known without looking */
     return r;
 }
 
@@ -144,7 +127,7 @@ CU_FN bool cu_container_from(const cu_row *r, int32_t chunk, cu_container *c)
 /* Bit i: an odd number of boundaries at or left of position + i. */
 CU_FN uint32_t cu_list_word(const int32_t *list, uint32_t n, int64_t position)
 {
-    uint32_t i = cu_upper_bound(list, n, position), word = i % 2 ? 0xffffffffu : 0;
+    uint32_t i = rmask_upper_bound(list, n, position), word = i % 2 ? 0xffffffffu : 0;
     for (; i < n && list[i] < position + 32; i++) word ^= 0xffffffffu << (list[i] - position);
     return word;
 }
@@ -183,25 +166,35 @@ CU_FN uint32_t cu_row_word(const cu_row *r, int64_t col)
 
 /* ---------------------------------------------------------------- stretches */
 
-/* Columns from `at` on that the strip has all or none of, and the row's exceptions among them. */
+/* What some cells are: a set of the two memberships, or nothing that is known. */
+typedef enum cu_members { CU_UNKNOWN = 0, CU_OUT = 1, CU_IN = 2, CU_MIXED = 3 } cu_members;
+
+/* Columns from `at` on of which the strip has all, none, or, of a band, each in some rows and not in others; and the row's exceptions. */
 typedef struct cu_stretch {
     int32_t end;
-    bool inside;            /* the strip has them */
+    uint32_t members;       /* CU_MIXED is of a band only */
     const uint16_t *values; /* the exceptions are base + values[0 .. num_values) */
     uint32_t num_values;
     int32_t base;
 } cu_stretch;
 
-/* The longest one that ends at `limit` at most; its end is `at` where a bitset has the exceptions. at < limit <= cols. */
+/* The longest one that ends at `limit` at most; its end is `at` where a bitset has the exceptions. at < limit <= cols.
+ *
+ * A sliding boundary comes past a column in one row: where different rows of a band have different numbers of them to the left, one row and the
+ * next differ. */
 CU_FN cu_stretch cu_stretch_at(const cu_row *r, int32_t at, int32_t limit)
 {
     cu_stretch s;
     int64_t end = limit;
-    const uint32_t i = cu_upper_bound(r->fixed, r->num_fixed, at);
+    const uint32_t i = rmask_upper_bound(r->fixed, r->num_fixed, at);
     if (i < r->num_fixed && r->fixed[i] < end) end = r->fixed[i];
-    const uint32_t k = cu_upper_bound(r->sliding, r->num_sliding, (int64_t)at - r->row);
+    const uint32_t k = rmask_upper_bound(r->sliding, r->num_sliding, (int64_t)at - r->row);
     if (k < r->num_sliding && (int64_t)r->sliding[k] + r->row < end) end = (int64_t)r->sliding[k] + r->row;
-    s.inside = (i + k) % 2;
+    s.members = (i + k) % 2 ? CU_IN : CU_OUT;
+    if (r->last_row > r->row && k > 0 && (int64_t)r->sliding[k - 1] + r->last_row > at) {
+        s.members = CU_MIXED;
+        end = at + (int64_t)1;
+    }
     s.values = NULL;
     s.num_values = 0;
     s.base = 0;

@@ -1,35 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The walk of a warp over a row, which counting, listing and the decode step share. It goes from stretch to stretch: nothing, a run of columns,
- * a list of exceptions; and where these are short, 1,024 columns as bits, 32 of each lane.
- *
- * A row is one of each mask of a fold. `num` is a constant 1 wherever one mask is walked, so that its row stays in registers. */
+ * The walk of a warp over a row, of cells or of tiles, which counting, listing and the decode step share. It goes from stretch to stretch: nothing,
+ * a run of columns, a list of exceptions; and where these are short, 1,024 columns as bits, 32 of each lane. */
 #ifndef ROARMASK_CUDA_WALK_H
 #define ROARMASK_CUDA_WALK_H
 
-#include "cuda/row.h"
+#include "cuda/tile.h"
 
 /* Stretches from this length on are worth a step of their own. */
 enum { CU_LONG = 128, CU_WORDS_COLS = 32 * CU_LANES };
 
-/* The fold's function of 32 memberships each. */
-CU_FN uint32_t cu_apply(uint32_t function, uint32_t a, uint32_t b)
+/* A row that is expanded. `tiles` is a constant NULL wherever cells are. */
+typedef struct cu_line {
+    cu_rows cells;
+    const cu_fold *tiles; /* the row `tile_row` of its tiles instead */
+    int32_t tile_row;
+} cu_line;
+
+CU_FN uint32_t cu_line_word(cu_line line, int64_t col, int64_t end)
 {
-    return (function & 8 ? a & b : 0) | (function & 4 ? a & ~b : 0) | (function & 2 ? ~a & b : 0) | (function & 1 ? ~a & ~b : 0);
+    if (line.tiles) return cu_tile_word(line.tiles, line.cells.num, line.tile_row, col, end);
+    return cu_fold_word(line.cells, col, end);
 }
 
-typedef struct cu_rows {
-    const cu_row *row; /* one of each mask */
-    int num;
-    uint32_t function;
-} cu_rows;
-
-/* The columns [col, col + 32) of the fold, those from `end` on being 0. */
-CU_FN uint32_t cu_fold_word(cu_rows rows, int64_t col, int64_t end)
+CU_FN cu_stretch cu_line_stretch(cu_line line, int32_t at, int32_t limit)
 {
-    if (col >= end) return 0;
-    uint32_t word = cu_row_word(&rows.row[0], col);
-    for (int i = 1; i < rows.num; i++) word = cu_apply(rows.function, word, cu_row_word(&rows.row[i], col));
-    return end - col < 32 ? word & ~(0xffffffffu << (end - col)) : word;
+    if (line.tiles) return cu_tile_stretch(line.tiles, line.cells.num, line.tile_row, at, limit, CU_LONG);
+    cu_stretch s = cu_fold_stretch(line.cells, at, limit);
+    if (s.members == CU_IN) cu_cut(&s);
+    return s;
 }
 
 /* ---------------------------------------------------------------- steps */
@@ -44,15 +42,8 @@ typedef struct cu_step {
     int32_t base;
 } cu_step;
 
-/* The stretch without the exceptions in it: it ends at the first. */
-CU_FN void cu_cut(cu_stretch *s)
-{
-    if (s->num_values > 0) s->end = s->base + s->values[0];
-    s->num_values = 0;
-}
-
-/* Takes the next step from *at on, which it moves behind it. limit <= cols. */
-CU_FN cu_step cu_next(cu_rows rows, int32_t *at, int32_t limit)
+/* Takes the next step from *at on, which it moves behind it. `limit` is in the grid. */
+CU_FN cu_step cu_next(cu_line line, int32_t *at, int32_t limit)
 {
     cu_step step;
     step.kind = CU_END;
@@ -62,15 +53,8 @@ CU_FN cu_step cu_next(cu_rows rows, int32_t *at, int32_t limit)
     step.begin = step.end = limit;
     while (*at < limit) {
         step.begin = *at;
-        cu_stretch s = cu_stretch_at(&rows.row[0], *at, limit);
-        if (s.inside || rows.num > 1) cu_cut(&s);
-        uint32_t inside = s.inside;
-        for (int i = 1; i < rows.num && s.end > *at; i++) {
-            cu_stretch t = cu_stretch_at(&rows.row[i], *at, s.end);
-            cu_cut(&t);
-            s.end = t.end;
-            inside = cu_apply(rows.function, inside, t.inside) & 1;
-        }
+        const cu_stretch s = cu_line_stretch(line, *at, limit);
+        const bool inside = s.members == CU_IN;
         if (s.end < limit && s.end - *at < CU_LONG) {
             step.kind = CU_WORDS;
             step.end = limit - *at < CU_WORDS_COLS ? limit : *at + CU_WORDS_COLS;
@@ -123,13 +107,13 @@ CU_FN void cu_put_word(uint32_t word, int32_t col, uint32_t place, const int32_t
     }
 }
 
-/* Counts the fold's columns in [begin, end), end <= cols, and writes the first `room` of them, or what `table` has for them, to `out`, which is
+/* Counts the line's columns in [begin, end), in the grid, and writes the first `room` of them, or what `table` has for them, to `out`, which is
  * aligned to 4 bytes. `out` may be NULL. */
-CU_FN uint32_t cu_walk(cu_rows rows, int32_t begin, int32_t end, const int32_t *table, int32_t *out, uint64_t room)
+CU_FN uint32_t cu_walk(cu_line line, int32_t begin, int32_t end, const int32_t *table, int32_t *out, uint64_t room)
 {
     uint32_t count = 0;
     for (int32_t at = begin; at < end;) {
-        const cu_step step = cu_next(rows, &at, end);
+        const cu_step step = cu_next(line, &at, end);
         if (step.kind == CU_END) break;
         const uint64_t left = out && room > count ? room - count : 0;
         if (step.kind == CU_PLAIN) {
@@ -140,7 +124,7 @@ CU_FN uint32_t cu_walk(cu_rows rows, int32_t begin, int32_t end, const int32_t *
         uint32_t word[CU_LANES_HERE], place[CU_LANES_HERE];
         CU_EACH_LANE(slot, lane)
         {
-            word[slot] = cu_fold_word(rows, step.begin + (int64_t)32 * lane, step.end);
+            word[slot] = cu_line_word(line, step.begin + (int64_t)32 * lane, step.end);
             place[slot] = (uint32_t)cu_popcount(word[slot]);
         }
         const uint32_t num = cu_scan(place);

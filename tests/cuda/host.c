@@ -73,7 +73,7 @@ rmask_status rmask_cu_rows(const cu_rows_job *job, rmask_cuda_stream stream, rma
     (void)stream, (void)error;
     uint64_t i;
     for (shuffled rows = shuffle((uint64_t)job->num_rows + 1); next(&rows, &i);)
-        cu_rows_warp(job, job->what.num_masks, (int32_t)i);
+        cu_rows_warp(job, cu_form_of(&job->what), (int32_t)i);
     return RMASK_OK;
 }
 
@@ -83,7 +83,7 @@ rmask_status rmask_cu_dense(const cu_dense_job *job, rmask_cuda_stream stream, r
     uint64_t i, piece;
     for (shuffled rows = shuffle((uint64_t)job->num_rows); next(&rows, &i);)
         for (shuffled pieces = shuffle((uint64_t)cu_dense_pieces(job)); next(&pieces, &piece);)
-            cu_dense_thread(job, (int64_t)i, (int64_t)piece);
+            cu_dense_thread(job, job->what.is_tiled, (int64_t)i, (int64_t)piece);
     return RMASK_OK;
 }
 
@@ -96,14 +96,25 @@ rmask_status rmask_cu_tiles(const cu_tiles_job *job, rmask_cuda_stream stream, r
     return RMASK_OK;
 }
 
+rmask_status rmask_cu_packed(const cu_tiles_job *job, rmask_cuda_stream stream, rmask_error *error)
+{
+    enum { NUM_THREADS = 3 };
+    (void)stream, (void)error;
+    uint64_t i, thread;
+    for (shuffled rows = shuffle((uint64_t)job->num_rows + 1); next(&rows, &i);)
+        for (shuffled threads = shuffle(NUM_THREADS); next(&threads, &thread);) cu_packed_thread(job, (int32_t)i, (uint32_t)thread, NUM_THREADS);
+    return RMASK_OK;
+}
+
 rmask_status rmask_cu_pages(const rmask_cuda_requests *requests, rmask_cuda_stream stream, rmask_error *error)
 {
     (void)stream, (void)error;
+    const int num = requests->heads_per_group;
     uint64_t i, warp;
-    for (shuffled blocks = shuffle((uint64_t)requests->num_requests); next(&blocks, &i);) {
+    for (shuffled blocks = shuffle((uint64_t)requests->num_requests * (uint64_t)requests->num_groups); next(&blocks, &i);) {
         uint32_t counts[CU_PAGE_WARPS];
-        for (shuffled warps = shuffle(CU_PAGE_WARPS); next(&warps, &warp);) counts[warp] = cu_pages_count(requests, (int32_t)i, (int32_t)warp);
-        for (shuffled warps = shuffle(CU_PAGE_WARPS); next(&warps, &warp);) cu_pages_write(requests, (int32_t)i, (int32_t)warp, counts);
+        for (shuffled warps = shuffle(CU_PAGE_WARPS); next(&warps, &warp);) counts[warp] = cu_pages_count(requests, num, (int32_t)i, (int32_t)warp);
+        for (shuffled warps = shuffle(CU_PAGE_WARPS); next(&warps, &warp);) cu_pages_write(requests, num, (int32_t)i, (int32_t)warp, counts);
     }
     return RMASK_OK;
 }

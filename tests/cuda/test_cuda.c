@@ -88,7 +88,7 @@ static buffer upload(const rmask *mask, rmask_cuda_mask *handle)
 static void uploaded_put(uploaded *u, const rmask *const *masks, int num_masks, rmask_function function, const rmask *result)
 {
     for (int i = 0; i < num_masks; i++) u->data[i] = upload(masks[i], &u->masks[i]);
-    u->what = (rmask_cuda_fold){u->masks, num_masks, function};
+    u->what = (rmask_cuda_fold){.masks = u->masks, .num_masks = num_masks, .function = function};
     u->mask = result;
 }
 
@@ -197,33 +197,77 @@ static void check_windows(const uploaded *u, const twin *t, rng *random)
     }
 }
 
-static void check_tiles(const uploaded *u, shape tile, rng *random)
+/* The cells inside of a range of tiles, each by itself and side by side as FlashInfer packs them. `u` is the fold's cells. */
+static void check_tile_cells(const uploaded *u, rmask_cuda_fold what, const rmask *tiles, rng *random)
 {
-    rmask *any, *all, *partial;
-    rmask_cuda_mask handle;
-    expect_ok(rmask_coarsen(u->mask, tile.rows, tile.cols, &any, &all, test_error));
-    expect_ok(rmask_and_not(any, all, &partial, test_error));
-    const rmask *tiles = rng_chance(random, 0.5) ? any : partial;
-    const int32_t rows = rmask_rows(tiles);
-    const size_t count = (size_t)rmask_count(tiles), tile_bytes = ((size_t)tile.rows * (size_t)tile.cols + 7) / 8;
-    const buffer data = upload(tiles, &handle), workspace = workspace_for(rows), indptr = buffer_make(((size_t)rows + 1) * sizeof(int32_t), 0),
-                 indices = buffer_make(count * sizeof(int32_t), 0);
-    expect_ok(rmask_cuda_bsr((rmask_cuda_fold){&handle, 1, RMASK_A}, 0, rows, (int32_t *)(void *)indptr.at, (int32_t *)(void *)indices.at, count, workspace.at,
-                             workspace.num_bytes, NULL, test_error));
+    const int32_t begin = (int32_t)rng_below(random, rmask_rows(tiles) + 1), end = (int32_t)rng_between(random, begin, rmask_rows(tiles)), rows = end - begin;
+    rmask *part;
+    rmask *cells;
+    expect_ok(rmask_slice(tiles, begin, end, 0, rmask_cols(tiles), &part, test_error));
+    const int64_t first = (int64_t)begin * what.tile_rows, last = (int64_t)end * what.tile_rows;
+    expect_ok(rmask_slice(u->mask, (int32_t)(first < rmask_rows(u->mask) ? first : rmask_rows(u->mask)),
+                          (int32_t)(last < rmask_rows(u->mask) ? last : rmask_rows(u->mask)), 0, rmask_cols(u->mask), &cells, test_error));
+    const size_t count = (size_t)rmask_count(part), tile_bytes = ((size_t)what.tile_rows * (size_t)what.tile_cols + 7) / 8;
+    const buffer workspace = workspace_for(rows), indptr = buffer_make(((size_t)rows + 1) * sizeof(int32_t), 0), indices = buffer_make(count * sizeof(int32_t), 0);
+    int32_t *const ptr = (int32_t *)(void *)indptr.at, *const index = (int32_t *)(void *)indices.at;
+    place_shuffle(random);
+    expect_ok(rmask_cuda_bsr(what, begin, end, ptr, index, count, workspace.at, workspace.num_bytes, NULL, test_error));
+
     const size_t fitting = rng_chance(random, 0.5) ? count : (size_t)rng_below(random, (int64_t)count + 3), capacity = fitting * tile_bytes + tile_bytes / 2;
+    const size_t listed = rng_chance(random, 0.7) ? count : (size_t)rng_below(random, (int64_t)count + 1);
     const buffer bits = buffer_make(capacity, rng_chance(random, 0.5) ? 0 : (size_t)rng_below(random, 16));
     uint8_t *wanted = must_allocate(count * tile_bytes);
-    expect_ok(rmask_export_tile_bits(u->mask, tiles, tile.rows, tile.cols, wanted, count * tile_bytes, test_error));
-    place_shuffle(random);
-    expect_ok(rmask_cuda_tile_bits(u->what, tile.rows, tile.cols, rows, (const int32_t *)(const void *)indptr.at, (const int32_t *)(const void *)indices.at,
-                                   bits.at, capacity, NULL, test_error));
+    expect_ok(rmask_export_tile_bits(cells, part, what.tile_rows, what.tile_cols, wanted, count * tile_bytes, test_error));
+    expect_ok(rmask_cuda_tile_bits(what, begin, end, ptr, index, listed, bits.at, capacity, NULL, test_error));
     uint8_t *got = buffer_take(bits);
     for (size_t i = 0; i < capacity; i++) {
-        const uint8_t there = i < fitting * tile_bytes && i < count * tile_bytes ? wanted[i] : RUBBISH;
-        expect(got[i] == there, "tiles of %d x %d: byte %zu of %zu is %d, not %d", (int)tile.rows, (int)tile.cols, i, capacity, got[i], there);
+        const uint8_t there = i < fitting * tile_bytes && i < listed * tile_bytes ? wanted[i] : RUBBISH;
+        expect(got[i] == there, "tiles of %d x %d: byte %zu of %zu is %d, not %d", (int)what.tile_rows, (int)what.tile_cols, i, capacity, got[i], there);
     }
-    buffer_drop(data), buffer_drop(workspace), buffer_drop(indptr), buffer_drop(indices);
-    free(got), free(wanted), rmask_release(any), rmask_release(all), rmask_release(partial);
+    free(got), free(wanted);
+
+    int32_t *wanted_starts = must_allocate(((size_t)rows + 1) * sizeof *wanted_starts), *wanted_ptr = must_allocate(((size_t)rows + 1) * sizeof *wanted_ptr);
+    expect_ok(rmask_export_packed_mask(cells, part, what.tile_rows, what.tile_cols, wanted_starts, NULL, 0, test_error));
+    expect_ok(rmask_export_bsr(part, 0, rows, wanted_ptr, NULL, 0, test_error));
+    const size_t packed = (size_t)wanted_starts[rows], room = rng_chance(random, 0.7) ? packed : (size_t)rng_below(random, (int64_t)packed + 1);
+    wanted = must_allocate(packed);
+    expect_ok(rmask_export_packed_mask(cells, part, what.tile_rows, what.tile_cols, wanted_starts, wanted, packed, test_error));
+    const buffer starts = buffer_make(((size_t)rows + 1) * sizeof(int32_t), 0), out = buffer_make(room, rng_chance(random, 0.5) ? 0 : (size_t)rng_below(random, 16));
+    uint8_t *const to = rng_chance(random, 0.9) ? out.at : NULL;
+    expect_ok(rmask_cuda_packed_mask(what, begin, end, ptr, index, listed, (int32_t *)(void *)starts.at, to, room, workspace.at, workspace.num_bytes, NULL, test_error));
+    int32_t *got_starts = buffer_take(starts);
+    got = buffer_take(out);
+    for (int32_t i = 0; i <= rows; i++) expect(got_starts[i] == wanted_starts[i], "row %d begins at %d, not %d", (int)i, (int)got_starts[i], (int)wanted_starts[i]);
+    for (int32_t i = 0; i < rows; i++) {
+        const bool is_written = to && (size_t)wanted_starts[i + 1] <= room && (size_t)wanted_ptr[i + 1] <= listed;
+        for (size_t k = (size_t)wanted_starts[i]; k < (size_t)wanted_starts[i + 1] && k < room; k++)
+            expect(got[k] == (is_written ? wanted[k] : RUBBISH), "packed row %d: byte %zu is %d", (int)i, k, got[k]);
+    }
+    free(got), free(got_starts), free(wanted), free(wanted_starts), free(wanted_ptr);
+    buffer_drop(workspace), buffer_drop(indptr), buffer_drop(indices);
+    rmask_release(part), rmask_release(cells);
+}
+
+/* Tiles made on the device are those of the twin and of rmask_coarsen, in every expansion. */
+static void check_tiles(const uploaded *u, const twin *t, shape tile, rng *random)
+{
+    rmask *masks[3];
+    twin *twins[3];
+    expect_ok(rmask_coarsen(u->mask, tile.rows, tile.cols, &masks[RMASK_CUDA_ANY], &masks[RMASK_CUDA_FULL], test_error));
+    expect_ok(rmask_and_not(masks[RMASK_CUDA_ANY], masks[RMASK_CUDA_FULL], &masks[RMASK_CUDA_PARTIAL], test_error));
+    twin_coarsen(t, tile.rows, tile.cols, &twins[RMASK_CUDA_ANY], &twins[RMASK_CUDA_FULL]);
+    twins[RMASK_CUDA_PARTIAL] = twin_combine(twins[RMASK_CUDA_ANY], twins[RMASK_CUDA_FULL], RMASK_AND_NOT);
+    for (int k = 0; k < 3; k++) {
+        uploaded tiles = *u;
+        tiles.what.tile_rows = tile.rows;
+        tiles.what.tile_cols = tile.cols;
+        tiles.what.tiles = (rmask_cuda_tiles)k;
+        tiles.mask = masks[k];
+        check_indices(&tiles, twins[k], random);
+        check_windows(&tiles, twins[k], random);
+        if (rng_chance(random, 0.5)) check_tile_cells(u, tiles.what, masks[k], random);
+        rmask_release(masks[k]), twin_free(twins[k]);
+    }
 }
 
 static shape random_tile(rng *random)
@@ -248,7 +292,7 @@ static void every_expansion_has_the_cells(void **state)
         uploaded_put(&u, (const rmask *const[]){mask}, 1, RMASK_A, mask);
         check_indices(&u, t, &random);
         check_windows(&u, t, &random);
-        if (grid.rows > 0 && grid.cols > 0) check_tiles(&u, random_tile(&random), &random);
+        check_tiles(&u, t, random_tile(&random), &random);
         uploaded_drop(&u);
         rmask_release(mask), twin_free(t);
     }
@@ -273,7 +317,7 @@ static void every_kind_is_expanded(void **state)
                 check_window(&u, false, 0, 2, 65536 - (int32_t)rng_below(&random, 200), 65536 + (int32_t)rng_below(&random, 200), &random);
                 check_window(&u, true, 0, 2, 131072 - (int32_t)rng_below(&random, 200), 131072 + (int32_t)rng_below(&random, 200), &random);
             }
-            check_tiles(&u, wide ? (shape){2, 77} : random_tile(&random), &random);
+            check_tiles(&u, t, wide ? (shape){2, (int32_t)rng_between(&random, 1, 400)} : random_tile(&random), &random);
             uploaded_drop(&u);
             rmask_release(mask), twin_free(t);
         }
@@ -307,11 +351,31 @@ static void folds_are_the_algebra(void **state)
         uploaded_put(&u, (const rmask *const *)masks, num, function, result);
         check_indices(&u, folded, &random);
         check_windows(&u, folded, &random);
-        if (grid.rows > 0 && grid.cols > 0) check_tiles(&u, random_tile(&random), &random);
+        check_tiles(&u, folded, random_tile(&random), &random);
         uploaded_drop(&u);
         for (int k = 0; k < num; k++) rmask_release(masks[k]);
         rmask_release(result), twin_free(folded);
     }
+}
+
+/* Boundaries of two masks that come past the last column of the grid, whose tile is reached after a long stretch: each is in some rows and not in
+ * others, and the union in all. */
+static void a_union_is_full_where_its_masks_are_not(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    rmask *diagonal, *masks[2], *all;
+    expect_ok(rmask_parse("diagonals(0)", 40, 129, NULL, &diagonal, test_error));
+    expect_ok(rmask_shift(diagonal, 0, 128, &masks[0], test_error));
+    expect_ok(rmask_not(masks[0], &masks[1], test_error));
+    expect_ok(rmask_parse("full", 40, 129, NULL, &all, test_error));
+    uploaded u;
+    uploaded_put(&u, (const rmask *const *)masks, 2, RMASK_OR, all);
+    twin *t = twin_of(all);
+    check_tiles(&u, t, (shape){40, 1}, &random);
+    check_tiles(&u, t, (shape){7, 1}, &random);
+    uploaded_drop(&u);
+    twin_free(t), rmask_release(diagonal), rmask_release(masks[0]), rmask_release(masks[1]), rmask_release(all);
 }
 
 /* ---------------------------------------------------------------- the largest grids */
@@ -345,6 +409,32 @@ static void the_largest_grids_are_expanded(void **state)
             expect(memcmp(got_ptr, indptr, sizeof indptr) == 0 && memcmp(got, wanted, bytes) == 0, "rows from %d on", (int)begins[k]);
             free(got_ptr), free(got), free(wanted);
         }
+        for (int k = 0; k < 3; k++) { /* in tiles of some sizes, rows near the end */
+            static const shape sizes[] = {{128, 128}, {65536, 1 << 20}, {16, 16}, {INT32_MAX, INT32_MAX}, {1 << 20, 4096}};
+            const shape tile = sizes[rng_below(&random, 5)];
+            rmask *tiles, *full;
+            uploaded of_tiles = u;
+            of_tiles.what.tile_rows = tile.rows;
+            of_tiles.what.tile_cols = tile.cols;
+            expect_ok(rmask_coarsen(mask, tile.rows, tile.cols, &tiles, &full, test_error));
+            const int32_t rows = rmask_rows(tiles), begin = rows > 3 ? rows - 3 : 0;
+            for (int which = 0; which < 2; which++) {
+                of_tiles.what.tiles = which ? RMASK_CUDA_FULL : RMASK_CUDA_ANY;
+                of_tiles.mask = which ? full : tiles;
+                const int32_t cols = rmask_cols(tiles), left = cols > 3000 ? cols - 3000 : 0;
+                check_window(&of_tiles, true, begin, rows, left, cols, &random);
+                check_window(&of_tiles, false, 0, rows < 3 ? rows : 3, 0, cols < 5000 ? cols : 5000, &random);
+                int64_t wanted_ptr[4];
+                expect_ok(rmask_to_csr(of_tiles.mask, begin, rows, wanted_ptr, NULL, 0, test_error));
+                const buffer there = buffer_make(4 * sizeof(int64_t), 0), workspace = workspace_for(rows - begin);
+                expect_ok(rmask_cuda_csr(of_tiles.what, begin, rows, (int64_t *)(void *)there.at, NULL, 0, workspace.at, workspace.num_bytes, NULL, test_error));
+                buffer_drop(workspace);
+                int64_t *got = buffer_take(there);
+                expect(memcmp(got, wanted_ptr, (size_t)(rows - begin + 1) * sizeof *got) == 0, "tiles of %d x %d", (int)tile.rows, (int)tile.cols);
+                free(got);
+            }
+            rmask_release(tiles), rmask_release(full);
+        }
         check_window(&u, true, SIDE - 3, SIDE, SIDE - 100, SIDE, &random);
         check_window(&u, false, SIDE - 3, SIDE, SIDE - 100, SIDE, &random);
         uploaded_drop(&u);
@@ -365,11 +455,12 @@ static void the_largest_grids_are_expanded(void **state)
 
 /* ---------------------------------------------------------------- decoding */
 
-enum { MAX_REQUESTS = 12, MAX_PAGES = 3000 };
+enum { MAX_REQUESTS = 12, MAX_PAGES = 3000, MAX_HEADS = 24 };
 
 /* Requests on the host, sent there and worked on. */
 typedef struct batch {
-    int32_t num, page, which[MAX_REQUESTS], rows[MAX_REQUESTS], lens[MAX_REQUESTS], stride, out_stride;
+    int32_t num, page, rows[MAX_REQUESTS], lens[MAX_REQUESTS], stride, out_stride;
+    int32_t num_groups, num_heads, which_stride, which[MAX_REQUESTS * (MAX_HEADS + 2)]; /* heads of a group */
     bool has_rows;
     int32_t *table, *out, *counts, *out_lens; /* results are malloc'ed */
 } batch;
@@ -377,13 +468,17 @@ typedef struct batch {
 static void batch_run(batch *b, const rmask_cuda_mask *handles, int32_t num_masks, rng *random)
 {
     const size_t ints = (size_t)b->num * sizeof(int32_t);
-    const buffer masks = buffer_of(handles, (size_t)num_masks * sizeof *handles), which = buffer_of(b->which, ints), rows = buffer_of(b->rows, ints),
+    const buffer masks = buffer_of(handles, (size_t)num_masks * sizeof *handles), which = buffer_of(b->which, sizeof b->which), rows = buffer_of(b->rows, ints),
                  lens = buffer_of(b->lens, ints), table = buffer_of(b->table, ints * (size_t)b->stride),
-                 out = buffer_make(ints * (size_t)b->out_stride, 0), counts = buffer_make(ints, 0), out_lens = buffer_make(ints, 0);
+                 out = buffer_make(ints * (size_t)b->num_groups * (size_t)b->out_stride, 0), counts = buffer_make(ints * (size_t)b->num_groups, 0),
+                 out_lens = buffer_make(ints * (size_t)b->num_groups, 0);
     const rmask_cuda_requests requests = {
         .masks = (const rmask_cuda_mask *)(const void *)masks.at,
         .num_masks = num_masks,
         .num_requests = b->num,
+        .num_groups = b->num_groups,
+        .heads_per_group = b->num_heads,
+        .which_stride = (uint64_t)b->which_stride,
         .which = (const int32_t *)(const void *)which.at,
         .rows = b->has_rows ? (const int32_t *)(const void *)rows.at : NULL,
         .seq_lens = (const int32_t *)(const void *)lens.at,
@@ -403,17 +498,20 @@ static void batch_run(batch *b, const rmask_cuda_mask *handles, int32_t num_mask
     b->out_lens = buffer_take(out_lens);
 }
 
-/* What a request wants, worked out page by page: the kept pages in `pages`; -1 for one that makes no sense. */
-static int32_t wanted_pages(const batch *b, int32_t r, const twin *const *twins, int32_t num_masks, int32_t *pages, int32_t *tokens)
+/* What a group of a request wants, worked out page by page: the kept pages in `pages`; -1 for one that makes no sense. */
+static int32_t wanted_pages(const batch *b, int32_t r, int32_t group, const twin *const *twins, int32_t num_masks, int32_t *pages, int32_t *tokens)
 {
     *tokens = 0;
     if (b->lens[r] < 1) return 0;
-    const int32_t last = (b->lens[r] - 1) / b->page, row = b->has_rows ? b->rows[r] : last, which = b->which[r];
-    if (which >= num_masks || last >= b->stride) return -1;
-    if (which >= 0 && (last >= twins[which]->cols || row < 0 || row >= twins[which]->rows)) return -1;
+    const int32_t last = (b->lens[r] - 1) / b->page, row = b->has_rows ? b->rows[r] : last, *which = b->which + r * b->which_stride + group * b->num_heads;
+    if (last >= b->stride) return -1;
+    for (int32_t h = 0; h < b->num_heads; h++)
+        if (which[h] >= num_masks || (which[h] >= 0 && (last >= twins[which[h]]->cols || row < 0 || row >= twins[which[h]]->rows))) return -1;
     int32_t kept = 0;
     for (int32_t p = 0; p <= last; p++) {
-        if (p < last && which >= 0 && !twin_at(twins[which], row)[p]) continue;
+        bool is_kept = p == last;
+        for (int32_t h = 0; h < b->num_heads; h++) is_kept |= which[h] < 0 || twin_at(twins[which[h]], row)[p];
+        if (!is_kept) continue;
         pages[kept++] = b->table[r * b->stride + p];
         *tokens += p < last ? b->page : b->lens[r] - last * b->page;
     }
@@ -427,7 +525,7 @@ static void the_decode_step_keeps_the_pages(void **state)
     (void)state;
     rng random = rng_here();
     int32_t *pages = must_allocate(MAX_PAGES * sizeof *pages);
-    int seen_bad = 0, seen_empty = 0, seen_dense = 0;
+    int seen_bad = 0, seen_empty = 0, seen_dense = 0, seen_union = 0;
     for (int i = 0; i < 300; i++) {
         enum { NUM_MASKS = 4 };
         const shape grid = i % 10 == 0 ? (shape){20, MAX_PAGES} : random_shape(4000, &random);
@@ -442,12 +540,18 @@ static void the_decode_step_keeps_the_pages(void **state)
         }
         batch b = {.num = (int32_t)rng_between(&random, 1, MAX_REQUESTS), .page = (int32_t)rng_between(&random, 1, 17), .has_rows = rng_chance(&random, 0.5)};
         const bool careful = i % 2 == 0;
+        b.num_groups = i % 3 ? 1 : (int32_t)rng_between(&random, 2, 4);
+        b.num_heads = i % 3 == 1 ? 1 : (int32_t)rng_between(&random, 1, MAX_HEADS / b.num_groups < MAX_MASKS ? MAX_HEADS / b.num_groups : MAX_MASKS);
+        b.which_stride = rng_chance(&random, 0.2) ? 0 : b.num_groups * b.num_heads + (int32_t)rng_below(&random, 3);
         b.stride = careful ? grid.cols : (int32_t)rng_between(&random, 1, grid.cols + 2);
         b.out_stride = careful ? grid.cols : (int32_t)rng_below(&random, grid.cols + 1);
         b.table = must_allocate((size_t)b.num * (size_t)b.stride * sizeof *b.table);
         for (int32_t k = 0; k < b.num * b.stride; k++) b.table[k] = (int32_t)rng_next(&random);
         for (int32_t r = 0; r < b.num; r++) {
-            b.which[r] = (int32_t)rng_between(&random, careful ? 0 : -2, careful ? NUM_MASKS - 1 : NUM_MASKS);
+            for (int32_t h = 0; h < b.num_groups * b.num_heads; h++) {
+                const bool is_odd = !careful && rng_chance(&random, 0.5 / (b.num_groups * b.num_heads));
+                b.which[r * b.which_stride + h] = is_odd ? (rng_chance(&random, 0.7) ? -2 : NUM_MASKS) : (int32_t)rng_below(&random, NUM_MASKS);
+            }
             b.rows[r] = (int32_t)rng_between(&random, careful ? 0 : -1, careful ? grid.rows - 1 : grid.rows);
             b.lens[r] = (int32_t)(!careful && rng_chance(&random, 0.1) ? rng_between(&random, -1, 0) : rng_between(&random, 1, (grid.cols + !careful) * b.page));
             if (careful && !b.has_rows && b.lens[r] > grid.rows * b.page) b.lens[r] = grid.rows * b.page;
@@ -455,26 +559,37 @@ static void the_decode_step_keeps_the_pages(void **state)
         note("case %d: %d requests on %d x %d, pages of %d, strides %d and %d", i, (int)b.num, (int)grid.rows, (int)grid.cols, (int)b.page, (int)b.stride,
              (int)b.out_stride);
         batch_run(&b, handles, NUM_MASKS, &random);
-        for (int32_t r = 0; r < b.num; r++) {
+        for (int32_t k = 0; k < b.num * b.num_groups; k++) {
+            const int32_t r = k / b.num_groups, group = k % b.num_groups, *which = b.which + r * b.which_stride + group * b.num_heads;
             int32_t tokens;
-            const int32_t kept = wanted_pages(&b, r, (const twin *const *)twins, NUM_MASKS, pages, &tokens);
-            seen_bad += kept < 0, seen_empty += kept == 0, seen_dense += kept > 0 && b.which[r] < 0;
-            expect(b.counts[r] == kept && b.out_lens[r] == tokens, "request %d: %d pages of %d tokens, not %d of %d", (int)r, (int)b.counts[r],
-                   (int)b.out_lens[r], (int)kept, (int)tokens);
-            const int32_t *out = b.out + (size_t)r * (size_t)b.out_stride;
-            if (kept > 0) expect(memcmp(out, pages, (size_t)kept * sizeof *pages) == 0, "request %d", (int)r);
-            for (int32_t k = kept > 0 ? kept : 0; k < b.out_stride; k++) expect(out[k] == 0x5a5a5a5a, "request %d is written past its end", (int)r);
+            const int32_t kept = wanted_pages(&b, r, group, (const twin *const *)twins, NUM_MASKS, pages, &tokens);
+            seen_bad += kept < 0, seen_empty += kept == 0, seen_union += kept > 0 && b.num_heads > 1;
+            for (int32_t h = 0; h < b.num_heads && kept > 0; h++) seen_dense += which[h] < 0;
+            expect(b.counts[k] == kept && b.out_lens[k] == tokens, "request %d, group %d: %d pages of %d tokens, not %d of %d", (int)r, (int)group,
+                   (int)b.counts[k], (int)b.out_lens[k], (int)kept, (int)tokens);
+            const int32_t *out = b.out + (size_t)k * (size_t)b.out_stride;
+            if (kept > 0) expect(memcmp(out, pages, (size_t)kept * sizeof *pages) == 0, "request %d, group %d", (int)r, (int)group);
+            for (int32_t p = kept > 0 ? kept : 0; p < b.out_stride; p++) expect(out[p] == 0x5a5a5a5a, "request %d is written past its end", (int)r);
             if (!careful) continue;
-            const rmask *mask = masks[b.which[r]]; /* bit for bit what the library exports */
+            rmask *mask = rmask_retain(masks[which[0]]); /* bit for bit what the library exports */
+            for (int32_t h = 1; h < b.num_heads; h++) {
+                rmask *before = mask;
+                expect_ok(rmask_or(before, masks[which[h]], &mask, test_error));
+                rmask_release(before);
+            }
+            const rmask *const_mask = mask;
             const int32_t row = b.has_rows ? b.rows[r] : (b.lens[r] - 1) / b.page;
             int32_t count, len;
-            expect_ok(rmask_export_pages(&mask, &row, 1, b.table + r * b.stride, (size_t)b.stride, &b.lens[r], b.page, pages, MAX_PAGES, &count, &len, test_error));
-            expect(count == b.counts[r] && len == b.out_lens[r] && memcmp(pages, out, (size_t)count * sizeof *pages) == 0, "request %d", (int)r);
+            expect_ok(rmask_export_pages(&const_mask, &row, 1, b.table + r * b.stride, (size_t)b.stride, &b.lens[r], b.page, pages, MAX_PAGES, &count, &len,
+                                         test_error));
+            expect(count == b.counts[k] && len == b.out_lens[k] && memcmp(pages, out, (size_t)count * sizeof *pages) == 0, "request %d", (int)r);
+            rmask_release(mask);
         }
         free(b.table), free(b.out), free(b.counts), free(b.out_lens);
         for (int k = 0; k < NUM_MASKS; k++) buffer_drop(data[k]), rmask_release(masks[k]), twin_free(twins[k]);
     }
-    expect(seen_bad > 50 && seen_empty > 20 && seen_dense > 50, "too few of a sort: %d, %d, %d", seen_bad, seen_empty, seen_dense);
+    expect(seen_bad > 50 && seen_empty > 20 && seen_dense > 50 && seen_union > 200, "too few of a sort: %d, %d, %d, %d", seen_bad, seen_empty, seen_dense,
+           seen_union);
     free(pages);
 }
 
@@ -486,7 +601,7 @@ static void the_longest_sequence_does_not_overflow(void **state)
     rmask_cuda_mask handle;
     expect_ok(rmask_parse("full", 1 << 12, 1 << 12, NULL, &mask, test_error));
     const buffer data = upload(mask, &handle);
-    batch b = {.num = 2, .page = 1 << 19, .which = {0, -1}, .lens = {INT32_MAX, INT32_MAX}, .stride = 1 << 12, .out_stride = 1 << 12};
+    batch b = {.num = 2, .page = 1 << 19, .num_groups = 1, .num_heads = 1, .which_stride = 1, .which = {0, -1}, .lens = {INT32_MAX, INT32_MAX}, .stride = 1 << 12, .out_stride = 1 << 12};
     b.table = must_allocate(sizeof(int32_t) * 2 * (1 << 12));
     memset(b.table, 0, sizeof(int32_t) * 2 * (1 << 12));
     batch_run(&b, &handle, 1, &random);
@@ -517,7 +632,7 @@ static void an_atlas_is_one_copy(void **state)
             const uint32_t which = rmask_atlas_table(from)[entry];
             note("atlas %d, entry %d", i, entry);
             if (which == RMASK_ATLAS_DENSE) continue;
-            const uploaded u = {.what = {&handles[which], 1, RMASK_A}, .mask = rmask_atlas_distinct(from, which)};
+            const uploaded u = {.what = {.masks = &handles[which], .num_masks = 1}, .mask = rmask_atlas_distinct(from, which)};
             check_csr(&u, model_entry(&m, entry), 0, m.rows, true, &random);
         }
         buffer_drop(data), free(handles), rmask_atlas_release(atlas), rmask_atlas_release(opened), model_free(&m);
@@ -602,22 +717,24 @@ static void senseless_arguments_are_refused(void **state)
     expect_ok(rmask_parse("causal", 5, 6, NULL, &mask, test_error));
     expect_ok(rmask_parse("causal", 6, 6, NULL, &other, test_error));
     const buffer data[2] = {upload(mask, &handles[0]), upload(other, &handles[1])}, room = buffer_make(4096, 0);
-    const rmask_cuda_fold what = {handles, 1, RMASK_A}, differ = {handles, 2, RMASK_OR}, none = {handles, 0, RMASK_OR}, many = {handles, 17, RMASK_OR},
-                          odd = {handles, 1, (rmask_function)16};
+    const rmask_cuda_fold what = {.masks = handles, .num_masks = 1}, differ = {.masks = handles, .num_masks = 2}, none = {.masks = handles},
+                          many = {.masks = handles, .num_masks = 17}, odd = {.masks = handles, .num_masks = 1, .function = (rmask_function)16},
+                          odder = {handles, 1, RMASK_A, 2, 2, (rmask_cuda_tiles)3};
     int32_t *const ints = (int32_t *)(void *)room.at;
     int64_t *const longs = (int64_t *)(void *)room.at;
     size_t needed;
     expect_fails(RMASK_ERR_CAPACITY, rmask_cuda_upload(mask, room.at, (size_t)rmask_num_bytes(mask) - 1, NULL, &bad, test_error));
     expect(bad.strips == NULL, "a failed upload has a handle");
     expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_upload(mask, room.at + 4, 4000, NULL, &bad, test_error));
-    const rmask_cuda_fold folds[] = {differ, none, many, odd};
-    for (int i = 0; i < 4; i++) {
+    const rmask_cuda_fold folds[] = {differ, none, many, odd, odder};
+    for (int i = 0; i < 5; i++) {
         expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_csr(folds[i], 0, 5, longs, ints, 0, room.at, 4096, NULL, test_error));
         expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_bsr(folds[i], 0, 5, ints, ints, 0, room.at, 4096, NULL, test_error));
         expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_padded(folds[i], 0, 5, ints, ints, 6, NULL, test_error));
         expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_to_bytes(folds[i], 0, 5, 0, 6, room.at, 6, NULL, test_error));
         expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_to_bits(folds[i], 0, 5, 0, 6, room.at, 6, NULL, test_error));
-        expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_tile_bits(folds[i], 1, 1, 5, ints, ints, room.at, 6, NULL, test_error));
+        expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_tile_bits(folds[i], 0, 5, ints, ints, 6, room.at, 6, NULL, test_error));
+        expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_packed_mask(folds[i], 0, 5, ints, ints, 6, ints, room.at, 6, room.at, 4096, NULL, test_error));
     }
     static const int32_t rows[][2] = {{-1, 2}, {2, 1}, {0, 6}, {INT_MIN, INT_MAX}};
     for (int i = 0; i < 4; i++) {
@@ -634,13 +751,37 @@ static void senseless_arguments_are_refused(void **state)
     expect_fails(RMASK_ERR_RANGE, rmask_cuda_csr_workspace(-1, &needed, test_error));
     expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_to_bytes(what, 0, 5, 0, 6, room.at, 5, NULL, test_error));
     expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_to_bits(what, 0, 5, 0, 9, room.at, 1, NULL, test_error));
-    expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_tile_bits(what, 0, 1, 5, ints, ints, room.at, 6, NULL, test_error));
-    expect_fails(RMASK_ERR_RANGE, rmask_cuda_tile_bits(what, 65536, 32768, 1, ints, ints, room.at, 6, NULL, test_error));
-    expect_fails(RMASK_ERR_RANGE, rmask_cuda_tile_bits(what, 1, 1, -1, ints, ints, room.at, 6, NULL, test_error));
-    const rmask_cuda_requests no_page = {.num_requests = 1}, negative = {.page_tokens = 1, .num_requests = -1}, nothing = {.page_tokens = 1};
-    expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_pages(&no_page, NULL, test_error));
-    expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_pages(&negative, NULL, test_error));
-    expect_ok(rmask_cuda_pages(&nothing, NULL, test_error));
+    static const int32_t sides[][2] = {{0, 1}, {1, 0}, {-1, 1}, {INT_MIN, INT_MIN}};
+    for (int i = 0; i < 4; i++) {
+        const rmask_cuda_fold tiled = {handles, 1, RMASK_A, sides[i][0], sides[i][1], RMASK_CUDA_ANY};
+        expect_fails(RMASK_ERR_RANGE, rmask_cuda_padded(tiled, 0, 1, ints, ints, 6, NULL, test_error));
+    }
+    const rmask_cuda_fold pairs = {handles, 1, RMASK_A, 2, 2, RMASK_CUDA_ANY}, large = {handles, 1, RMASK_A, 65536, 32768, RMASK_CUDA_ANY};
+    expect_fails(RMASK_ERR_RANGE, rmask_cuda_padded(pairs, 0, 4, ints, ints, 6, NULL, test_error)); /* 3 rows of tiles */
+    expect_fails(RMASK_ERR_RANGE, rmask_cuda_tile_bits(pairs, 0, 4, ints, ints, 1, room.at, 6, NULL, test_error));
+    expect_fails(RMASK_ERR_RANGE, rmask_cuda_tile_bits(large, 0, 1, ints, ints, 1, room.at, 6, NULL, test_error));
+    expect_fails(RMASK_ERR_CAPACITY, rmask_cuda_packed_mask(pairs, 0, 3, ints, ints, 1, ints, NULL, 0, room.at, 7, NULL, test_error));
+    const rmask_cuda_requests sound = {.page_tokens = 1, .num_groups = 1, .heads_per_group = 1};
+    rmask_cuda_requests r = sound;
+    expect_ok(rmask_cuda_pages(&r, NULL, test_error));
+#define REFUSED(status, field, value)                                      \
+    do {                                                                   \
+        r = sound;                                                         \
+        r.num_requests = 1, r.field = (value);                             \
+        expect_fails(status, rmask_cuda_pages(&r, NULL, test_error));      \
+    } while (0)
+    REFUSED(RMASK_ERR_ARGUMENT, page_tokens, 0);
+    REFUSED(RMASK_ERR_ARGUMENT, num_requests, -1);
+    REFUSED(RMASK_ERR_ARGUMENT, num_masks, -1);
+    REFUSED(RMASK_ERR_ARGUMENT, num_groups, 0);
+    REFUSED(RMASK_ERR_ARGUMENT, heads_per_group, 0);
+    REFUSED(RMASK_ERR_ARGUMENT, heads_per_group, RMASK_CUDA_MAX_FOLD + 1);
+#undef REFUSED
+    r = sound;
+    r.num_requests = 1, r.num_groups = 3, r.heads_per_group = 2, r.which_stride = 5;
+    expect_fails(RMASK_ERR_ARGUMENT, rmask_cuda_pages(&r, NULL, test_error));
+    r.which_stride = 0, r.num_requests = INT32_MAX;
+    expect_fails(RMASK_ERR_LIMIT, rmask_cuda_pages(&r, NULL, test_error));
     buffer_drop(data[0]), buffer_drop(data[1]), buffer_drop(room), rmask_release(mask), rmask_release(other);
 }
 
@@ -650,6 +791,7 @@ int main(void)
         cmocka_unit_test(every_expansion_has_the_cells),
         cmocka_unit_test(every_kind_is_expanded),
         cmocka_unit_test(folds_are_the_algebra),
+        cmocka_unit_test(a_union_is_full_where_its_masks_are_not),
         cmocka_unit_test(the_largest_grids_are_expanded),
         cmocka_unit_test(the_decode_step_keeps_the_pages),
         cmocka_unit_test(the_longest_sequence_does_not_overflow),

@@ -94,3 +94,15 @@ twin *twin_combine(const twin *a, const twin *b, rmask_function function)
     for (size_t i = 0; i < num_cells; i++) t->cells[i] = function_holds(function, a->cells[i], b->cells[i]);
     return t;
 }
+
+void twin_coarsen(const twin *t, int32_t tile_rows, int32_t tile_cols, twin **any, twin **all)
+{
+    *any = twin_create((int32_t)(((int64_t)t->rows + tile_rows - 1) / tile_rows), (int32_t)(((int64_t)t->cols + tile_cols - 1) / tile_cols));
+    *all = twin_create((*any)->rows, (*any)->cols);
+    memset((*all)->cells, 1, (size_t)(*all)->rows * (size_t)(*all)->cols);
+    for (int32_t row = 0; row < t->rows; row++)
+        for (int32_t col = 0; col < t->cols; col++) {
+            twin_at(*any, row / tile_rows)[col / tile_cols] |= twin_at(t, row)[col];
+            twin_at(*all, row / tile_rows)[col / tile_cols] &= twin_at(t, row)[col];
+        }
+}

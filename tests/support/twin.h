@@ -27,6 +27,7 @@ size_t twin_row_ranges(const twin *t, int32_t row, int32_t *ranges); /* `ranges`
 bool twin_equal(const twin *a, const twin *b);
 bool function_holds(rmask_function function, bool a, bool b);
 twin *twin_combine(const twin *a, const twin *b, rmask_function function);
+void twin_coarsen(const twin *t, int32_t tile_rows, int32_t tile_cols, twin **any, twin **all); /* tiles with a cell; with all of theirs */
 
 /* ---------------------------------------------------------------- holding a mask against its twin */
 
