@@ -4,10 +4,17 @@
 
 #include "core/check.h"
 #include "core/row_walk.h"
+#include "core/row_words.h"
 
 ALWAYS_INLINE void count_row(row_sink *s, int32_t cols, rmask_flips flips, rmask_row_containers containers)
 {
-    walk_row(s, COUNT, cols, flips, containers);
+    if (!rmask_row_is_narrow(cols, rmask_row_effort(flips, containers), containers.left)) {
+        walk_row(s, COUNT, cols, flips, containers);
+        return;
+    }
+    uint64_t words[RMASK_NARROW_WORDS];
+    rmask_row_words(words, cols, flips, containers);
+    s->count += count_words(s, words, cols);
 }
 
 /* Lists a row whose strip has one long list of boundaries and nothing else: dilated and strided windows, many columns. */
@@ -65,6 +72,13 @@ static bool list_crossed_row(row_sink *s, int32_t cols, rmask_boundaries strip, 
     return true;
 }
 
+ALWAYS_INLINE void list_narrow_row(row_sink *s, int32_t cols, rmask_flips flips, rmask_row_containers containers)
+{
+    uint64_t words[RMASK_NARROW_WORDS];
+    rmask_row_words(words, cols, flips, containers);
+    put_words(s, words, cols);
+}
+
 /* The ways to list a row, by its strip's lists. */
 ALWAYS_INLINE void list_row(row_sink *s, int32_t cols, rmask_boundaries strip, int32_t row, rmask_row_containers containers)
 {
@@ -79,7 +93,11 @@ ALWAYS_INLINE void list_row(row_sink *s, int32_t cols, rmask_boundaries strip, i
         }
         if (strip.num_fixed + strip.num_sliding >= LONG_LISTS && list_crossed_row(s, cols, strip, row, containers)) return;
     }
-    walk_row(s, COLUMNS, cols, rmask_flips_of(strip, row), containers);
+    const rmask_flips flips = rmask_flips_of(strip, row);
+    if (rmask_row_is_narrow(cols, rmask_row_effort(flips, containers), containers.left))
+        list_narrow_row(s, cols, flips, containers);
+    else
+        walk_row(s, COLUMNS, cols, flips, containers);
 }
 
 ALWAYS_INLINE void range_row(row_sink *s, int32_t cols, rmask_flips flips, rmask_row_containers containers)

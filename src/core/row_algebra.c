@@ -4,6 +4,7 @@
 #include "core/check.h"
 #include "core/row.h"
 #include "core/row_walk.h"
+#include "core/row_words.h"
 
 static rmask_status fail_capacity(rmask_error *error, size_t capacity, size_t count)
 {
@@ -88,8 +89,21 @@ static void put_pair_chunk(row_sink *s, pair_walk *walk, int32_t chunk, const rm
         put_pair_arrays(s, walk, base, limit, containers);
 }
 
+static void list_narrow_pair(row_sink *s, const pair_walk *walk, rmask_row_containers a, rmask_row_containers b)
+{
+    uint64_t words[3][RMASK_NARROW_WORDS];
+    rmask_row_words(words[0], walk->cols, walk->a, a);
+    rmask_row_words(words[1], walk->cols, walk->b, b);
+    rmask_combine_words(words[2], words[0], words[1], walk->cols, walk->function);
+    put_words(s, words[2], walk->cols);
+}
+
 static void list_pair(row_sink *s, pair_walk *walk, rmask_row_containers a, rmask_row_containers b)
 {
+    if (rmask_row_is_narrow(walk->cols, rmask_row_effort(walk->a, a) + rmask_row_effort(walk->b, b), a.left + b.left)) {
+        list_narrow_pair(s, walk, a, b);
+        return;
+    }
     if (walk->cols <= RMASK_CHUNK_COLS && a.left + b.left) {
         put_pair_chunk(s, walk, 0, (const rmask_container[2]){rmask_only_container(a), rmask_only_container(b)});
         return;

@@ -107,6 +107,27 @@ ALWAYS_INLINE void put_bitset(row_sink *s, walk_mode mode, int32_t begin, int32_
     if (mode == COLUMNS && has_room(s, n)) s->out = s->simd->bits(s->out, s->limit, bitset->units, lo, hi, inside ? 0xffff : 0, base);
 }
 
+/* Cells of a row that is there as bits, 0 behind the last column. */
+ALWAYS_INLINE size_t count_words(const row_sink *s, const uint64_t *words, int32_t cols)
+{
+    return s->simd->popcount((const uint16_t *)(const void *)words, ((size_t)cols + 63) / 64 * 4);
+}
+
+/* Its columns. Only where the buffer may be too small are they counted first. */
+ALWAYS_INLINE void put_words(row_sink *s, const uint64_t *words, int32_t cols)
+{
+    int32_t *const begin = s->out;
+    if ((size_t)(s->limit - begin) < (size_t)cols) {
+        const size_t n = count_words(s, words, cols);
+        if (!has_room(s, n)) {
+            s->count += n;
+            return;
+        }
+    }
+    s->out = s->simd->bits(begin, s->limit, (const uint16_t *)(const void *)words, 0, (uint32_t)cols, 0, 0);
+    s->count += (size_t)(s->out - begin);
+}
+
 /* The segments up to column `limit`, without exceptions. */
 ALWAYS_INLINE void put_plain(row_sink *s, walk_mode mode, rmask_flips *flips, int32_t limit)
 {
