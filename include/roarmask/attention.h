@@ -149,6 +149,47 @@ RMASK_API rmask_status rmask_attention_count(const rmask_attention_args *args, r
 RMASK_API void rmask_attention_merge(float *out_a, float *lse_a, const float *out_b, const float *lse_b, size_t num_rows,
                                      int32_t head_dim);
 
+/* Blocks of keys, told by a few numbers each, and how well queries go with them: what policies that choose masks step by step look at
+ * instead of keys. Whoever keeps a cache makes the numbers of the blocks that were written into, and no others. */
+typedef enum rmask_key_summary {
+    RMASK_KEY_MEANS = 0, /* head_dim numbers: the mean of the keys */
+    RMASK_KEY_BOUNDS     /* 2 * head_dim numbers: the greatest of the keys in each dimension, then the least. NaN is neither */
+} rmask_key_summary;
+
+/* Block b of batch entry e of the keys (a page, or a sequence) has the number e * entry_blocks + b and holds its tokens b * block to
+ * (b + 1) * block. The numbers of block n and KV head h begin at numbers[(n * num_kv_heads + h) * width], width being head_dim or
+ * 2 * head_dim. */
+typedef struct rmask_key_blocks {
+    rmask_key_summary summary;
+    int32_t block; /* tokens a block */
+    int32_t entry_blocks;
+    int32_t num_entries;
+    int32_t num_kv_heads;
+    int32_t head_dim; /* 1 to 512 */
+    float *numbers;   /* the caller's */
+} rmask_key_blocks;
+
+/* Makes the numbers of the `count` blocks `which`, each named once, from their first num_tokens[i] (1 to block) keys. Errors: RMASK_ERR_ARGUMENT,
+ * RMASK_ERR_RANGE for a block that is not there, before anything is written; RMASK_ERR_NOMEM. num_threads as for rmask_attention. */
+RMASK_API rmask_status rmask_summarize_keys(const rmask_key_blocks *blocks, const rmask_tensor *key, const int32_t *which,
+                                            const int32_t *num_tokens, size_t count, int32_t num_threads, rmask_error *error);
+
+/* Queries that are scored together, and the blocks that they are scored against. Rows behind each other with the same `blocks` pointer
+ * share the reading of them. */
+typedef struct rmask_key_row {
+    int64_t query_token; /* of batch entry 0 */
+    int32_t num_queries; /* 1 or more */
+    int32_t num_blocks;  /* 0 is allowed */
+    const int32_t *blocks;
+} rmask_key_row;
+
+/* scores[(row * num_heads + head) * stride + i], for i < num_blocks of the row, becomes `scale` (above 0) times the product of the row's mean
+ * query with the mean of blocks[i]; or of its queries' greatest possible product with a key within the bounds, the sum over dimensions of
+ * max(query * greatest, query * least). What is not a number becomes minus infinity. Errors as above. */
+RMASK_API rmask_status rmask_score_keys(const rmask_key_blocks *blocks, const rmask_tensor *query, int32_t num_heads,
+                                        float scale, const rmask_key_row *rows, int32_t num_rows, float *scores, size_t stride,
+                                        int32_t num_threads, rmask_error *error);
+
 /* The float32 operations a second that one core reaches in the library's own product of tiles that fit its cache, measured now,
  * for some 20 ms: what attention's speed can be compared with. 0 when memory runs out. */
 RMASK_API double rmask_attention_peak_flops(void);

@@ -9,8 +9,8 @@
 
 enum { MAX_HEAD_DIM = 512, MAX_BLOCK = 1 << 30 };
 
-static rmask_status check_tensor(const rmask_tensor *tensor, const char *name, bool may_be_columns, bool dry,
-                                 rmask_error *error)
+rmask_status rmask_attention_check_tensor(const rmask_tensor *tensor, const char *name, bool may_be_columns, bool dry,
+                                          rmask_error *error)
 {
     if (!tensor->data && !dry) return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: no data for %s", name);
     if ((unsigned)tensor->dtype > RMASK_FLOAT16)
@@ -131,10 +131,10 @@ static rmask_status check_sequence(const rmask_attention_args *args, int index, 
 
 rmask_status rmask_attention_check(const rmask_attention_args *args, bool dry, attention_job *job, rmask_error *error)
 {
-    RMASK_TRY(check_tensor(&args->query, "query", false, dry, error));
-    RMASK_TRY(check_tensor(&args->key, "key", true, dry, error));
-    RMASK_TRY(check_tensor(&args->value, "value", false, dry, error));
-    RMASK_TRY(check_tensor(&args->out, "out", false, dry, error));
+    RMASK_TRY(rmask_attention_check_tensor(&args->query, "query", false, dry, error));
+    RMASK_TRY(rmask_attention_check_tensor(&args->key, "key", true, dry, error));
+    RMASK_TRY(rmask_attention_check_tensor(&args->value, "value", false, dry, error));
+    RMASK_TRY(rmask_attention_check_tensor(&args->out, "out", false, dry, error));
     RMASK_TRY(check_shape(args, error));
     RMASK_TRY(check_numbers(args, error));
     for (int i = 0; i < args->num_sequences; i++) RMASK_TRY(check_sequence(args, i, error));

@@ -22,6 +22,10 @@ typedef struct attention_job {
 /* Checks everything that can be checked without reading a mask's rows, and fills `job`. */
 rmask_status rmask_attention_check(const rmask_attention_args *args, bool dry, attention_job *job, rmask_error *error);
 
+/* One tensor: data unless `dry`, a dtype, strides. */
+rmask_status rmask_attention_check_tensor(const rmask_tensor *tensor, const char *name, bool may_be_columns, bool dry,
+                                          rmask_error *error);
+
 /* The first query's position. */
 static inline int32_t sequence_position(const rmask_attention_sequence *sequence)
 {

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from .._core import Mask
+from .._key_blocks import score_keys, summarize_keys
 from ..policies import Policy
 from ..policies._base import Cells, Floats
-from ..policies._scored import Ranked, row_scores
+from ..policies._scored import Ranked
 from .chosen import Bound, Chosen
 from .step import Int32, cut
 
@@ -55,13 +55,12 @@ class Shape:
         self.block, self.page = block, page
         self.seq_lens, self.query_start_loc, self.block_table = seq_lens, query_start_loc, block_table
         self.pieces = cut(query_start_loc, seq_lens, block)
-        # The blocks of the mask that each request has in the cache, in order: int64 [requests, cols].
+        # The blocks of the mask that each request has in the cache, in order: int32 [requests, cols].
         self.cols = int(self.pieces.row.max(initial=0)) + 1
         logical = np.arange(self.cols)
         times = page // block
         # Entries past a sequence's end mean nothing.
-        pages = np.clip(block_table[:, logical // times], 0, None).astype(np.int64)
-        self.blocks = pages * times + logical % times
+        self.blocks = np.ascontiguousarray(block_table[:, logical // times] * times + logical % times, np.int32)
         self.piece_starts = np.searchsorted(self.pieces.request, np.arange(len(seq_lens) + 1))
         # Where the step writes: the blocks of its pieces, and how many keys are in them now.
         self.written = self.blocks[self.pieces.request, self.pieces.row]
@@ -95,7 +94,7 @@ class Chooser:
         self.chosen_heads = sorted(head for heads_of in self.by_choice.values() for head in heads_of)
         self._cache: Any = None
         self.summaries: dict[str, Floats] = {}
-        self._last: list[NDArray[np.int64]] = []
+        self._last: list[Int32] = []
         self._was_read: Cells = np.zeros((0, 0), bool)
 
     def choose(self, query: torch.Tensor, keys: torch.Tensor, shape: Shape) -> Choice:
@@ -106,7 +105,7 @@ class Chooser:
         begin = time.perf_counter()
         self._prepare(keys, shape)
         for kind in self.kinds:
-            self._summarise(kind, keys, shape)
+            summarize_keys(keys, shape.written, shape.filled, shape.block, kind, self.summaries[kind], key_columns=True)
         cells = _Step(self, query, keys, shape).cells() if len(shape.pieces.request) else np.zeros((0, len(self.heads), shape.cols), bool)
         masks = self._masks(cells, shape)
         read, held, decode_read, decode_new = self._count(cells, shape)
@@ -121,19 +120,7 @@ class Chooser:
         num_blocks, num_heads, dim = keys.shape[0] * (shape.page // shape.block), keys.shape[1], keys.shape[2]
         self.summaries = {kind: np.zeros((num_blocks, num_heads, dim * (1 + (kind == "bounds"))), np.float32) for kind in self.kinds}
         self._was_read = np.zeros((len(self.heads), num_blocks), bool)
-        self._last = [np.zeros(0, np.int64)] * len(self.heads)
-
-    def _summarise(self, kind: str, keys: torch.Tensor, shape: Shape) -> None:
-        times = shape.page // shape.block
-        written, there = torch.from_numpy(shape.written), torch.from_numpy(np.arange(shape.block) < shape.filled[:, None])
-        of_blocks = keys.view(*keys.shape[:3], times, shape.block)[written // times, :, :, written % times].float()
-        there = there[:, None, None, :]
-        if kind == "bounds":
-            parts = [of_blocks.masked_fill(~there, -math.inf).amax(-1), of_blocks.masked_fill(~there, math.inf).amin(-1)]
-            made = torch.cat(parts, -1)
-        else:
-            made = of_blocks.masked_fill(~there, 0).sum(-1) / torch.from_numpy(shape.filled)[:, None, None]
-        self.summaries[kind][shape.written] = made.numpy()
+        self._last = [np.zeros(0, np.int32)] * len(self.heads)
 
     def _masks(self, cells: Cells, shape: Shape) -> list[list[Mask | None]]:
         masks: list[list[Mask | None]] = []
@@ -175,6 +162,9 @@ class _Step:
     def __init__(self, chooser: Chooser, query: torch.Tensor, keys: torch.Tensor, shape: Shape) -> None:
         self.chooser, self.keys, self.shape = chooser, keys, shape
         self.own = shape.pieces.row.astype(np.int64)
+        self.tokens = query
+        # The scores made last: their kind, the first piece that they are of, and they.
+        self.known: tuple[str, int, Floats] = ("", 0, np.zeros(0, np.float32))
         tokens, heads, dim = query.shape
         num_kv_heads = heads // chooser.group
         # As [KV heads, query heads of each, tokens, dim].
@@ -212,12 +202,19 @@ class _Step:
         return np.asarray(union)
 
     def _ranked(self, policy: Ranked, bound: Bound, heads: list[int], request: int, pieces: slice, cols: int) -> Cells:
-        starts = self.shape.pieces.query_start[pieces.start : pieces.stop + 1].astype(np.int64)
-        queries = self.query[heads, :, starts[0] : starts[-1]]
-        summaries = self.chooser.summaries[policy.summary][self.shape.blocks[request, :cols]][:, heads]
-        scores = row_scores(queries, starts[:-1] - starts[0], summaries.transpose(1, 0, 2)[:, None], policy.summary)
-        scores = scores * np.float32(self.chooser.scale)
-        return policy.pick(scores, self.own[None, None, pieces], bound.budget)
+        scores = self._scores(policy.summary, request, pieces, cols)
+        of_heads = scores.reshape(len(scores), -1, self.chooser.group, cols)[:, heads].transpose(1, 2, 0, 3)
+        return policy.pick(of_heads, self.own[None, None, pieces], bound.budget)
+
+    def _scores(self, kind: str, request: int, pieces: slice, cols: int) -> Floats:
+        """float32 [pieces, query heads, cols] of a request."""
+        if self.known[:2] != (kind, pieces.start):
+            all_pieces, list_of = self.shape.pieces, np.zeros(pieces.stop - pieces.start, np.int32)
+            starts, ends = all_pieces.query_start[pieces.start : pieces.stop + 1], all_pieces.row[pieces] + np.int32(1)
+            table, summaries = self.shape.blocks[request : request + 1, :cols], self.chooser.summaries[kind]
+            made = score_keys(self.tokens, starts, summaries, table, list_of, ends, kind, self.chooser.scale)
+            self.known = (kind, pieces.start, made)
+        return self.known[2]
 
     def _others(self, policy: Policy, bound: Bound, heads: list[int], request: int, pieces: slice, cols: int) -> Cells:
         """Policies that look at the keys themselves: a step's queries together, as they are defined."""

@@ -9,8 +9,6 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/tuple.h>
 
-#include "roarmask/attention.h"
-
 namespace
 {
 /* ---------------------------------------------------------------- masks */
@@ -83,46 +81,6 @@ Masks::Masks(nb::handle masks, size_t num_entries, const rmask_attention_args &a
 }
 
 /* ---------------------------------------------------------------- tensors */
-
-View floats_of(nb::handle object, const char *name, const char *dims, int num_dims)
-{
-    const View view = view_of(object, name);
-    if (view.num_dims != num_dims) complain(std::string(name) + " must be [" + dims + "], not " + text_of(view));
-    if (view.scalar == Scalar::other || view.scalar == Scalar::int32) {
-        PyErr_Format(PyExc_TypeError, "%s must be float32, bfloat16 or float16, not %s", name, text_of(view).c_str());
-        throw nb::python_error();
-    }
-    return view;
-}
-
-rmask_dtype dtype_of(const View &view)
-{
-    return view.scalar == Scalar::float32 ? RMASK_FLOAT32 : view.scalar == Scalar::bfloat16 ? RMASK_BFLOAT16 : RMASK_FLOAT16;
-}
-
-/* A dimension of one element may have any stride: it is never walked. */
-int64_t stride_of(const View &view, int dim_from_end)
-{
-    return view.size_from_end(dim_from_end) <= 1 ? 1 : view.stride_from_end(dim_from_end);
-}
-
-/* Dimensions are given counted from the end. `batch` 0 is none. */
-rmask_tensor tensor_of(const View &view, int batch, int token, int head, int dim)
-{
-    return {view.data,
-            dtype_of(view),
-            batch ? view.stride_from_end(batch) : 0,
-            stride_of(view, token),
-            view.stride_from_end(head),
-            stride_of(view, dim)};
-}
-
-void expect_contiguous_heads(const View &view, const char *name)
-{
-    if (stride_of(view, 1) == 1) return;
-    complain(std::string(name) + " has the stride " + std::to_string(view.stride_from_end(1)) +
-             " in its last dimension, which must be contiguous: make a copy");
-}
 
 void expect_same_shape(const View &view, const char *name, const View &other, const char *other_name)
 {
@@ -440,5 +398,6 @@ NB_MODULE(_attention, module)
     module.def("paged", &paged, "query"_a, "key_cache"_a.none(), "value_cache"_a.none(), "out"_a.none(), "lse"_a.none(),
                "block_table"_a.none(), "seq_lens"_a, "query_start_loc"_a, "key_columns"_a, "options"_a);
     module.def("merge", &merge, "out"_a.none(), "lse"_a.none(), "other"_a.none(), "other_lse"_a.none());
+    add_key_blocks(module);
     module.def("peak_flops", &rmask_attention_peak_flops, nb::call_guard<nb::gil_scoped_release>());
 }

@@ -156,3 +156,41 @@ Int32List::Int32List(nb::handle values, const char *name)
     first = copied->data();
     length = copied->size();
 }
+
+View floats_of(nb::handle object, const char *name, const char *dims, int num_dims)
+{
+    const View view = view_of(object, name);
+    if (view.num_dims != num_dims) complain(std::string(name) + " must be [" + dims + "], not " + text_of(view));
+    if (view.scalar == Scalar::other || view.scalar == Scalar::int32) {
+        PyErr_Format(PyExc_TypeError, "%s must be float32, bfloat16 or float16, not %s", name, text_of(view).c_str());
+        throw nb::python_error();
+    }
+    return view;
+}
+
+static rmask_dtype dtype_of(const View &view)
+{
+    return view.scalar == Scalar::float32 ? RMASK_FLOAT32 : view.scalar == Scalar::bfloat16 ? RMASK_BFLOAT16 : RMASK_FLOAT16;
+}
+
+int64_t stride_of(const View &view, int dim_from_end)
+{
+    return view.size_from_end(dim_from_end) <= 1 ? 1 : view.stride_from_end(dim_from_end);
+}
+
+rmask_tensor tensor_of(const View &view, int batch, int token, int head, int dim)
+{
+    return {view.data,
+            dtype_of(view),
+            batch ? view.stride_from_end(batch) : 0,
+            stride_of(view, token),
+            view.stride_from_end(head),
+            stride_of(view, dim)};
+}
+
+void expect_contiguous_heads(const View &view, const char *name)
+{
+    if (stride_of(view, 1) == 1) return;
+    complain(std::string(name) + " has the stride " + std::to_string(view.stride_from_end(1)) +
+             " in its last dimension, which must be contiguous: make a copy");
+}

@@ -7,6 +7,8 @@
 
 #include <array>
 
+#include "roarmask/attention.h"
+
 enum class Scalar { float32, bfloat16, float16, int32, other };
 
 /* What an object shows of its memory while the caller holds it. Strides are in elements. */
@@ -30,6 +32,17 @@ View view_of(nb::handle object, const char *name);
 
 /* "float32 [2, 8, 1024, 64]" */
 std::string text_of(const View &view);
+
+/* A view of float32, bfloat16 or float16 with so many dimensions, which `dims` names. */
+View floats_of(nb::handle object, const char *name, const char *dims, int num_dims);
+
+/* Dimensions are given counted from the end. One of a single element may have any stride: it is never walked. `batch` 0 is none. */
+int64_t stride_of(const View &view, int dim_from_end);
+rmask_tensor tensor_of(const View &view, int batch, int token, int head, int dim);
+void expect_contiguous_heads(const View &view, const char *name);
+
+/* The functions over blocks of keys, in key_blocks.cpp. */
+void add_key_blocks(nb::module_ &module);
 
 /* A list of int32, taken as it lies where it is one, else copied. None is an empty list. */
 class Int32List
