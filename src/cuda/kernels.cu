@@ -43,7 +43,8 @@ __global__ void __launch_bounds__(BLOCK_THREADS) tiles_kernel(const __grid_const
 
 __global__ void __launch_bounds__(BLOCK_THREADS) packed_kernel(const __grid_constant__ cu_tiles_job job)
 {
-    cu_packed_thread(&job, static_cast<int32_t>(blockIdx.x), threadIdx.x, BLOCK_THREADS);
+    for (int64_t row = blockIdx.x; row <= job.num_rows; row += gridDim.x)
+        cu_packed_thread(&job, static_cast<int32_t>(row), threadIdx.x, BLOCK_THREADS);
 }
 
 /* `NUM` is the number of heads in a group, or 0 where it is known at run time only. */
@@ -94,7 +95,8 @@ rmask_status rmask_cu_tiles(const cu_tiles_job *job, rmask_cuda_stream stream, r
 
 rmask_status rmask_cu_packed(const cu_tiles_job *job, rmask_cuda_stream stream, rmask_error *error)
 {
-    packed_kernel<<<static_cast<unsigned>(job->num_rows) + 1, BLOCK_THREADS, 0, stream>>>(*job);
+    const auto blocks = static_cast<unsigned>(std::min<int64_t>(static_cast<int64_t>(job->num_rows) + 1, MAX_BLOCKS));
+    packed_kernel<<<blocks, BLOCK_THREADS, 0, stream>>>(*job);
     return finish(cudaGetLastError(), "pack tiles", error);
 }
 
