@@ -11,6 +11,8 @@ import functools
 import logging
 from typing import Any
 
+from .choice import CLASSES
+
 KEY = "roarmask"  # in vLLM's additional_config
 FLAG = "--use-roaring-attention-masks"
 _ATTRIBUTE = "use_roaring_attention_masks"
@@ -22,8 +24,8 @@ def register() -> None:
         from vllm.engine.arg_utils import EngineArgs
         from vllm.v1.attention.backends.registry import AttentionBackendEnum, register_backend
 
-        cpu = AttentionBackendEnum.CPU_ATTN
-    except (ImportError, AttributeError) as error:
+        entries = {name: AttentionBackendEnum[name] for name in CLASSES}
+    except (ImportError, AttributeError, ValueError) as error:
         # A release that this was not made for must go on working for those who want no masks.
         logging.getLogger("vllm.roarmask").warning("No roaring attention masks in this vLLM: %s", error)
         return
@@ -34,7 +36,8 @@ def register() -> None:
     EngineArgs.from_cli_args = classmethod(_with_value(EngineArgs.from_cli_args.__func__))
     EngineArgs.create_engine_config = _with_masks(EngineArgs.create_engine_config)
     # `choice` hands out vLLM's own class unless the current configuration asks for masks.
-    register_backend(cpu, "roarmask_vllm.choice.CPUAttentionBackend")
+    for name, entry in entries.items():
+        register_backend(entry, f"roarmask_vllm.choice.{name}")
 
 
 def wants_masks(vllm_config: Any) -> bool:

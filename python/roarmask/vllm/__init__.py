@@ -10,8 +10,9 @@
 - masked: what the backends share
 - step: what one step of the engine reads of the cache
 - choosing: the masks that policies choose for a step
-- cpu: the CPU backend
+- tiles: FlexAttention on a paged cache
+- cpu, cuda: the backends
 - stats: counters, and how they reach /metrics
 
-Only setup, layers, masked and cpu import vLLM.
+Only setup, layers, masked, cpu and cuda import vLLM.
 """

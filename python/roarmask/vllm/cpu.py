@@ -209,8 +209,6 @@ class RoarmaskCPUMetadataBuilder(MaskedBuilder, CPUAttentionMetadataBuilder):
 
     def build(self, common_prefix_len: int, common_attn_metadata: Any, fast_build: bool = False) -> CPUAttentionMetadata:
         metadata = super().build(common_prefix_len, common_attn_metadata, fast_build)
-        if (self.mask_sets or self.choosing) and (metadata.causal is not True or metadata.dynamic_causal is not None):
-            raise RuntimeError("roaring attention masks: this step's attention is not causal")
         self.add_step(metadata, common_attn_metadata)
         return metadata
 

@@ -22,7 +22,7 @@ from roarmask_vllm import KEY, wants_masks
 
 from .._core import Mask
 from .config import Config, ConfigError, chooses
-from .layers import MaskedLayer, masked_layer
+from .layers import MaskedLayer, masked_layer, reason_to_stay_dense
 from .setup import model_masks, refuse_what_cannot_choose
 from .stats import Stats, WorkerStats
 from .step import Pieces, in_cache_blocks
@@ -39,6 +39,7 @@ class MaskedBuilder:
     Attributes:
         mask_sets: the layers of each set of masks; empty where nobody asked for masks.
         choosing: the layers whose masks policies choose.
+        masked_layers: what the layers with fixed masks run with.
         cache_masks: every mask in blocks of the cache.
         paths: "table" or "kernel", for "prefill" and "decode".
     """
@@ -56,6 +57,7 @@ class MaskedBuilder:
         """To the layers of this builder, once vLLM's constructor is through."""
         self.mask_sets: dict[MaskSet, list[int]] = {}
         self.choosing: list[int] = []
+        self.masked_layers: list[MaskedLayer] = []
         if not wants_masks(self.vllm_config):
             return
         config = Config.parse(self.vllm_config.additional_config[KEY])
@@ -67,7 +69,7 @@ class MaskedBuilder:
         self.report = _Report(self.stats) if parallel.rank == 0 else None
         blocks: dict[Mask, int] = {}
         for name, layer in get_layers_from_vllm_config(self.vllm_config, Attention, self.layer_names).items():
-            masked = masked_layer(name, layer, masks, config.block, model.get_total_num_kv_heads(), model.max_model_len)
+            masked = masked_layer(name, layer, masks, config.block, model.get_total_num_kv_heads(), model.max_model_len, self.why_dense)
             number = extract_layer_index(name)
             if masked is None:
                 self.stats.set(number, density=1)
@@ -78,6 +80,7 @@ class MaskedBuilder:
                 self.stats.set(number, masked=1)
                 self.choosing.append(number)
                 continue
+            self.masked_layers.append(masked)
             of_layer = tuple(mask for mask in masked.masks if isinstance(mask, Mask))
             self.mask_sets.setdefault(of_layer, []).append(number)
             blocks.update(dict.fromkeys(of_layer, masked.block))
@@ -112,6 +115,8 @@ class MaskedBuilder:
         layers = [number for numbers in self.mask_sets.values() for number in numbers] + self.choosing
         if not layers:
             return
+        if metadata.causal is not True or getattr(metadata, "dynamic_causal", None) is not None:
+            raise RuntimeError("roaring attention masks: this step's attention is not causal")
         begin = time.perf_counter()
         metadata.roarmask_step = self.make_step(metadata, common_attn_metadata)
         share = (time.perf_counter() - begin) / len(layers)
@@ -123,6 +128,10 @@ class MaskedBuilder:
     def make_step(self, metadata: Any, common_attn_metadata: Any) -> Any:
         """An object with what count_blocks returns as `num_read` and `num_held`."""
         raise NotImplementedError
+
+    def why_dense(self, layer: Any) -> str | None:
+        """Why a layer cannot have a mask, or None where it can."""
+        return reason_to_stay_dense(layer)
 
     def count_blocks(self, pieces: Pieces) -> tuple[dict[MaskSet, int], int]:
         """The blocks of the cache that are read for each set of masks, over its KV heads; and those that dense attention would read."""

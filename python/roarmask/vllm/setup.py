@@ -20,6 +20,8 @@ from .stats import PATH_VARIABLE, Stats
 
 logger = init_logger("vllm.roarmask")
 
+CUDA_BACKENDS = ("FLASH_ATTN", "TRITON_ATTN")
+
 _collector: Any = None
 
 
@@ -32,6 +34,7 @@ def prepare(vllm_config: Any) -> None:
     try:
         config = Config.parse(vllm_config.additional_config[KEY])
         refuse_what_cannot_work(vllm_config)
+        choose_backend(vllm_config)
         masks = model_masks(config, vllm_config)
         if any(chooses(layer) for layer in masks):
             refuse_what_cannot_choose(config, vllm_config, vllm_config.cache_config.block_size)
@@ -85,8 +88,9 @@ def refuse_what_cannot_work(vllm_config: Any) -> None:
     from vllm.platforms import current_platform
 
     model, parallel = vllm_config.model_config, vllm_config.parallel_config
-    if not current_platform.is_cpu():
-        raise ConfigError(f"they run on vLLM's CPU platform; this is {current_platform.device_name or current_platform.device_type}")
+    if not (current_platform.is_cpu() or current_platform.is_cuda()):
+        name = current_platform.device_name or current_platform.device_type
+        raise ConfigError(f"they run on vLLM's CPU and CUDA platforms; this is {name}")
     if model.use_mla:
         raise ConfigError("this model's latent attention (MLA) has no keys that a mask could select")
     if model.is_encoder_decoder:
@@ -100,6 +104,34 @@ def refuse_what_cannot_work(vllm_config: Any) -> None:
         raise ConfigError("speculative decoding with a draft model is not supported: its layers would be taken for the model's")
     if getattr(parallel, "decode_context_parallel_size", 1) > 1 or getattr(parallel, "prefill_context_parallel_size", 1) > 1:
         raise ConfigError("context parallelism is not supported: every worker needs a sequence's whole cache")
+    if getattr(parallel, "use_ubatching", False):
+        raise ConfigError("steps in two overlapping halves (--enable-dbo) are not supported")
+    if getattr(vllm_config.cache_config, "kv_sharing_fast_prefill", False):
+        raise ConfigError("--kv-sharing-fast-prefill is not supported: it leaves queries out, whose rows would be taken for others'")
+
+
+def choose_backend(vllm_config: Any) -> None:
+    """On CUDA: one of the backends that masks are written for. vLLM's own choice may be another, which would look at no mask.
+
+    Raises:
+        ConfigError: another one is asked for.
+    """
+    from vllm.platforms import current_platform
+    from vllm.v1.attention.backends.registry import AttentionBackendEnum
+
+    if not current_platform.is_cuda():
+        return
+    settings, model = vllm_config.attention_config, vllm_config.model_config
+    for asked in (settings.backend, *settings.backend_per_kind.values()):
+        if asked is not None and asked.name not in CUDA_BACKENDS:
+            raise ConfigError(f"the backend {asked.name} is not supported: use --attention-backend {' or '.join(CUDA_BACKENDS)}")
+    if settings.backend is None:
+        flash = AttentionBackendEnum.FLASH_ATTN.get_class()
+        capability = current_platform.get_device_capability()
+        fits = flash.supports_dtype(model.dtype) and flash.supports_head_size(model.get_head_size())
+        fits = fits and capability is not None and flash.supports_compute_capability(capability)
+        settings.backend = AttentionBackendEnum[CUDA_BACKENDS[0 if fits else 1]]
+        logger.info("Roaring attention masks: beside vLLM's %s backend.", settings.backend.name)
 
 
 def _count_into_metrics(vllm_config: Any, num_layers: int) -> None:
