@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -253,19 +253,77 @@ def prompts_of(tokens: list[int], length: int, number: int) -> list[list[int]]:
     return [tokens[k * step : k * step + length] for k in range(number)]
 
 
+class Plan:
+    """The kinds of load, and how long they will take by how long those that are done have taken.
+
+    Attributes:
+        loads: (tokens, at once), the shortest first.
+        left_out: what there is no time for.
+    """
+
+    # Of a token of an answer, in those of a prompt: it is one of a batch, and they come by hundreds.
+    ANSWER = 15
+    # Tokens at which a prompt's dense attention takes as long as the rest of the model: of SmolLM2.
+    EVEN = 6600
+    # Of a server's start and of its perplexities, in seconds and in requests.
+    START, GUESSES = 40, 1
+
+    def __init__(self, loads: list[tuple[int, int]], tokens: int, limit: float) -> None:
+        self.loads, self.tokens, self.limit = sorted(loads), tokens, limit
+        self.left_out: list[tuple[int, int]] = []
+        self.done, self.spent = 0.0, 0.0
+
+    def work(self, name: str, load: tuple[int, int]) -> float:
+        """In tokens of a short prompt."""
+        length, at_once = load
+        return at_once * (length * (1 + length / self.EVEN * (name != MASKED)) + self.ANSWER * self.tokens)
+
+    def took(self, name: str, load: tuple[int, int], seconds: float) -> None:
+        self.done += self.work(name, load)
+        self.spent += seconds
+
+    def seconds_to_go(self, name: str, done: Iterable[tuple[int, int]]) -> float:
+        """Of all servers from this one on; 0 before anything is known."""
+        if not self.done:
+            return 0
+        names = [DENSE, FULL, MASKED]
+        servers = names[names.index(name) :]
+        least = min(at_once for _, at_once in self.loads)
+        work = -sum(self.work(name, load) for load in done)
+        for server in servers:
+            work += sum(self.work(server, load) for load in self.loads if server != FULL or load[1] == least)
+            if server != FULL:
+                work += sum(self.work(server, (length, self.GUESSES)) for length in {length for length, _ in self.loads})
+        return work * self.spent / self.done + self.START * (len(servers) - 1)
+
+    def leave_out(self, elapsed: float, done: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Gives up the largest loads that are not done, without the flag, until the rest fits; returns them."""
+        given_up = []
+        done = set(done)
+        while elapsed + self.seconds_to_go(DENSE, done) > self.limit:
+            open_loads = [load for load in self.loads if load not in done]
+            # One load is what there is a report for.
+            if len(open_loads) + len(done) <= 1 or not open_loads:
+                break
+            largest = max(open_loads, key=lambda load: self.work(DENSE, load))
+            self.loads.remove(largest)
+            given_up.append(largest)
+        self.left_out += given_up
+        return given_up
+
+
 class Run:
     """What the servers are asked for, and what they have answered so far."""
 
     def __init__(self, args: argparse.Namespace, tokens: list[int]) -> None:
         self.args, self.begin = args, time.monotonic()
+        self.plan = Plan([(length, k) for length in args.lengths for k in args.at_once], args.tokens, 60 * args.minutes)
         self.prompts = {length: prompts_of(tokens, length, max(args.at_once)) for length in args.lengths}
         self.answers: dict[str, dict[tuple[int, int], list[Answer]]] = {}
         self.guesses: dict[str, dict[int, Guesses]] = {}
 
     def drive(self, name: str, masks: str | None) -> dict[str, Any]:
         say(self.begin, f"{name}: starting a server")
-        # Of the mask of all cells only the tokens count.
-        at_once = [min(self.args.at_once)] if name == FULL else self.args.at_once
         with Server(self.args, masks) as server:
             told: dict[str, Any] = {"command": server.command, "load_before": os.getloadavg()[0]}
             told["start"] = server.wait(self.args.start_limit)
@@ -274,21 +332,38 @@ class Run:
             server.complete(self.prompts[min(self.args.lengths)][0][:500], 4)  # what runs for the first time takes longer
             before = server.metrics()
             with highest_resident(server.tree, resident):
-                told["loads"] = [self.load(server, name, length, k) for length in self.args.lengths for k in at_once]
+                told["loads"] = list(self.loads(server, name))
             after = server.metrics()
             # Gauges stay as they are; of counters what this load has added.
             told["metrics"] = {key: after[key] - before.get(key, 0) * key.endswith("_total") for key in after}
             if name != FULL:
                 self.guesses[name] = {}
-                for length in self.args.lengths:
+                for length in sorted({length for length, _ in self.plan.loads}):
                     say(self.begin, f"{name}: perplexity of {length} tokens")
                     self.guesses[name][length] = server.guesses(self.prompts[length][0])
                 told["perplexity"] = {str(length): guesses.perplexity for length, guesses in self.guesses[name].items()}
             told["load_after"] = os.getloadavg()[0]
         return told
 
+    def loads(self, server: Server, name: str) -> Iterator[dict[str, Any]]:
+        """Without the flag what there is time for, and then the same."""
+        plan, done = self.plan, set[tuple[int, int]]()
+        # Of the mask of all cells only the tokens count.
+        asked = [load for load in plan.loads if name != FULL or load[1] == min(self.args.at_once)]
+        for load in asked:
+            if name == DENSE:
+                for left_out in plan.leave_out(time.monotonic() - self.begin, done):
+                    say(self.begin, "left out, to be done in time (--minutes): {} tokens, {} at once".format(*left_out))
+                if load not in plan.loads:
+                    continue
+            begin = time.monotonic()
+            togo = plan.seconds_to_go(name, done)
+            say(self.begin, f"{name}: {load[0]} tokens, {load[1]} at once" + (f"; about {togo / 60:.0f} min to go" if togo else ""))
+            yield self.load(server, name, *load)
+            done.add(load)
+            plan.took(name, load, time.monotonic() - begin)
+
     def load(self, server: Server, name: str, length: int, at_once: int) -> dict[str, Any]:
-        say(self.begin, f"{name}: {length} tokens, {at_once} at once")
         begin = time.perf_counter()
         with ThreadPoolExecutor(at_once) as pool:
             try:
@@ -340,6 +415,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--text", type=Path, action="append", help=f"of the prompts, any number (default: {', '.join(map(str, TEXTS))})")
     cores = max(1, (os.cpu_count() or 1) - 1)
     parser.add_argument("--threads", type=int, default=cores, help="of the model (default: all cores but one, %(default)s here)")
+    parser.add_argument(
+        "--minutes", type=float, default=30, help="leave out the largest loads where all take longer (default: %(default)s)"
+    )
     parser.add_argument("--start-limit", type=float, default=300, help="most seconds for a server to start (default: %(default)s)")
     parser.add_argument("--limit", type=float, default=900, help="most seconds without a byte of an answer (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder for vllm.json (default: %(default)s)")
@@ -379,6 +457,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     }
     report["servers"] = {name: run.drive(name, masks) for name, masks in ((DENSE, None), (FULL, ALL_CELLS), (MASKED, args.masks))}
     report["checks"] = run.checks()
+    report["left_out"] = run.plan.left_out
     report["seconds"] = time.monotonic() - run.begin
     return report
 

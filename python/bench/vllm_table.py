@@ -91,6 +91,9 @@ def draw(report: dict[str, Any]) -> str:
         f"{max(busy):.1f} while it ran; {versions}"
     )
     asked = f"{report['model']} in float32, {report['tokens']} tokens after each prompt; masks: {report['masks']}"
+    left_out = report.get("left_out") or []
+    if left_out:
+        asked += "; no time for " + ", ".join(f"{length} tokens {at_once} at once" for length, at_once in left_out)
     return "\n".join([f"`{report['command']}`", about, asked, "", loads(report), "", servers(report), "", work(report)])
 
 

@@ -142,3 +142,26 @@ def test_wrong_options_are_refused(tmp_path: Path) -> None:
         assert ended.returncode == status
         assert told in ended.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_what_there_is_no_time_for_is_left_out() -> None:
+    loads = [(length, k) for length in (8000, 2000) for k in (1, 8)]
+    plan = vllm_serve.Plan(loads, 64, 1000.0)
+    assert plan.loads == sorted(loads)
+    assert plan.leave_out(0, set()) == []  # nothing is known
+    plan.took("dense", (2000, 1), 1.0)
+    assert plan.leave_out(1, {(2000, 1)}) == []
+    everything = plan.seconds_to_go("dense", {(2000, 1)})
+    # In tokens of a short prompt: each server's loads, and the perplexities of two, which the mask of all cells has none of.
+    dense, masks = (lambda length: length * (1 + length / 6600) + 960), (lambda length: length + 960)
+    of_dense = 8 * dense(2000) + 9 * dense(8000) + dense(2000) + dense(8000)
+    of_others = dense(2000) + dense(8000) + 10 * masks(2000) + 10 * masks(8000)
+    assert everything == pytest.approx(80 + (of_dense + of_others) / dense(2000))
+    assert plan.seconds_to_go("masks", set()) == pytest.approx(10 * (masks(2000) + masks(8000)) / dense(2000))
+    # The largest first, and never what is done.
+    plan.limit = 100 + everything / 2
+    assert plan.leave_out(50, {(2000, 1)}) == [(8000, 8)]
+    plan.limit = 0
+    assert plan.leave_out(50, {(2000, 1)}) == [(2000, 8), (8000, 1)]
+    assert plan.loads == [(2000, 1)]
+    assert plan.left_out == [(8000, 8), (2000, 8), (8000, 1)]
