@@ -175,7 +175,7 @@ def test_mixed_load(server: Server, model: str) -> None:  # noqa: F811
             failures.append(f"{type(error).__name__}: {error}")
 
     lock, begin = threading.Lock(), time.monotonic()
-    resident = []
+    resident, at_half = [], 0
     for part in range(PARTS):
         end = begin + SECONDS * (part + 1) / PARTS
         threads = [threading.Thread(target=load, args=(PARTS * seed + part,)) for seed in range(5)]
@@ -187,6 +187,8 @@ def test_mixed_load(server: Server, model: str) -> None:  # noqa: F811
         assert server.process.poll() is None
         of_processes = server.resident()
         resident.append(sum(of_processes))
+        if part < PARTS // 2:
+            at_half = sum(counts)
         print(
             f"{time.monotonic() - begin:5.0f} s: {counts[0]} right answers, {counts[1]} cancelled, {counts[2]} refused, "
             f"{sum(metrics(server, 'vllm:num_preemptions_total').values()):.0f} preemptions, resident "
@@ -195,8 +197,9 @@ def test_mixed_load(server: Server, model: str) -> None:  # noqa: F811
         )
     assert min(counts) > 0
     assert [server.answer(prompt, TOKENS)["token_ids"] for prompt in asked] == expected
-    # The first half may still grow: pools that fill for the first time. In seconds they do not get full.
-    assert resident[-1] < max(resident[: PARTS // 2]) + (20e6 if SECONDS >= 600 else 100e6), resident
+    # vLLM itself grows by some 0.4 MB a request on this load, with masks or without: docs/vllm.md.
+    asked_for = sum(counts) - at_half
+    assert resident[-1] < max(resident[: PARTS // 2]) + 100e6 + 0.5e6 * asked_for, resident
     assert "Roaring attention masks: read " in server.log.read_text()
 
 

@@ -29,7 +29,7 @@ from .step import Int32, Pieces, cut, select
 
 logger = init_logger("vllm.roarmask")
 
-# Making a step's table takes from a third of a layer's attention with it to all of it, which gains up to a third on our kernel's:
+# Making a step's table takes from a third of a layer's attention with it to all of it, which gains a fifth on our kernel's at best:
 # docs/vllm.md has figures.
 _LAYERS_WORTH_A_TABLE = 8
 
