@@ -30,15 +30,17 @@ from .policies import Policy, Steps
 
 Maker = Callable[[int, int], Policy]  # of a layer and a query head
 
-# int budgets are blocks, shares of "p" policies are of the estimated attention, the others of the blocks.
+# Shares: for topp_blocks, xattention and sampled_queries of the estimated attention, for the others of the blocks. With the last one of
+# each the greedy tokens are written.
 DEFAULTS: dict[str, tuple[float, ...]] = {
-    "streaming": (0.1, 0.2, 0.4),
-    "vertical_slash": (0.1, 0.2, 0.4),
-    "topk_blocks": (0.1, 0.2, 0.4),
-    "topp_blocks": (0.6, 0.8, 0.95),
-    "quest": (0.1, 0.2, 0.4),
-    "xattention": (0.6, 0.8, 0.95),
-    "heavy_hitters": (0.1, 0.2, 0.4),
+    "streaming": (0.2, 0.6),
+    "vertical_slash": (0.4, 0.8),
+    "topk_blocks": (0.4, 0.8),
+    "topp_blocks": (0.8, 0.99),
+    "quest": (0.4, 0.7),
+    "xattention": (0.8, 0.99),
+    "sampled_queries": (0.8, 0.9, 0.95),
+    "heavy_hitters": (0.4, 0.7),
 }
 
 
@@ -196,9 +198,10 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         atlas = None if options.atlas is None else Atlas.open(options.atlas)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot read {options.atlas}: {error}") from error
-    runs: list[tuple[str, Maker | None, float]] = [("dense", None, 1.0)]
+    runs: list[tuple[str, Maker | None, float, bool]] = [("dense", None, 1.0, True)]
     for policy, make in makers(options.policies, atlas, options.block).items():
-        runs += [(policy, make, budget) for budget in (options.budgets or DEFAULTS.get(policy, (1.0,)))]
+        budgets = options.budgets or DEFAULTS.get(policy, (1.0,))
+        runs += [(policy, make, budget, bool(options.budgets) or budget == budgets[-1]) for budget in budgets]
     masses = masses_of(model, ids, options.block)
     prompt = ids[:, : options.prompt]
     results: list[dict[str, Any]] = []
@@ -213,7 +216,7 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         "attention": "roarmask.attention" if kernel_is_there() else "torch with the mask as a bias",
     }
     with Progress("fidelity of", len(runs), options.quiet) as bar:
-        for name, maker, budget in runs:
+        for name, maker, budget, writes in runs:
             reading = Masked(maker, budget, options.block, masses)
             begin = time.perf_counter()
             loss, best = read_text(model, ids, reading)
@@ -231,7 +234,7 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 dense_best, dense_loss = best, loss
             entry["perplexity_ratio"] = math.exp(loss - dense_loss)
             entry["same_next"] = float((best == dense_best).float().mean())
-            if options.steps:
+            if options.steps and writes:
                 writing = Masked(maker, budget, options.block)
                 begin = time.perf_counter()
                 tokens = generate(model, prompt, options.steps, writing)
@@ -314,7 +317,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="a local checkpoint")
     parser.add_argument("--text", type=Path, required=True, metavar="FILE", help="held-out text, plain or .gz")
-    parser.add_argument("--tokens", type=int, default=2048, metavar="N", help="of the text (%(default)s)")
+    parser.add_argument("--tokens", type=int, default=1024, metavar="N", help="of the text (%(default)s)")
     parser.add_argument("--skip", type=int, default=0, metavar="N", help="tokens to leave out at the beginning (%(default)s)")
     parser.add_argument("--block", type=int, default=16, metavar="N", help="tokens a block (%(default)s)")
     parser.add_argument(
@@ -326,8 +329,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="for every policy (some shares for each)",
     )  # fmt: skip
     parser.add_argument("--atlas", type=Path, metavar="FILE", help="of roarmask.profile, with a mask for each query head")
-    parser.add_argument("--prompt", type=int, default=1024, metavar="N", help="tokens of the text before the greedy ones (%(default)s)")
-    parser.add_argument("--steps", type=int, default=256, metavar="N", help="greedy tokens; 0 for none (%(default)s)")
+    parser.add_argument("--prompt", type=int, default=512, metavar="N", help="tokens of the text before the greedy ones (%(default)s)")
+    parser.add_argument(
+        "--steps", type=int, default=256, metavar="N",
+        help="greedy tokens, without --budgets only with each policy's last one; 0 for none (%(default)s)",
+    )  # fmt: skip
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.json", help="beside it: .html")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(arguments)

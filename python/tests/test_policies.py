@@ -20,6 +20,7 @@ from roarmask.policies import (
     heavy_hitters,
     intersect_of,
     quest,
+    sampled_queries,
     streaming,
     topk_blocks,
     topp_blocks,
@@ -140,6 +141,19 @@ def twin_xattention(queries: Vectors, keys: Vectors, rows: list[Row], budget: An
     return chosen
 
 
+def twin_sampled(queries: Vectors, keys: Vectors, rows: list[Row], budget: Any, every: int = 3, window: int = 2) -> list[set[int]]:
+    first, chosen = rows[0][0], []
+    for row in rows:
+        masses = [0.0] * (row[-1] // BLOCK + 1)
+        for p in row:
+            if p % every == every - 1 or p == row[-1]:
+                for j, chance in enumerate(chances(queries[p - first], keys, p)):
+                    masses[j // BLOCK] += chance
+        own = row[-1] // BLOCK
+        chosen.append(fewest(masses, own, budget) | {c for c in range(own + 1) if own - c < window})
+    return chosen
+
+
 def twin_vertical_slash(queries: Vectors, keys: Vectors, rows: list[Row], budget: Any, last: int = 12) -> list[set[int]]:
     first, own = rows[0][0], rows[-1][-1] // BLOCK
     columns, slashes = [0.0] * (own + 1), [0.0] * (own + 1)
@@ -179,6 +193,8 @@ CASES: list[tuple[Policy, Twin, Any]] = [
     (quest(BLOCK), twin_quest, 3),
     (quest(BLOCK), twin_quest, 0.5),
     (xattention(BLOCK, 4), twin_xattention, 0.7),
+    (sampled_queries(BLOCK, 3), twin_sampled, 0.7),
+    (sampled_queries(BLOCK, 1, 1), lambda *a: twin_sampled(*a, 1, 1), 0.5),
     (vertical_slash(BLOCK, 12), twin_vertical_slash, 4),
     (vertical_slash(BLOCK, 12), twin_vertical_slash, 1),
     (vertical_slash(BLOCK, 12), twin_vertical_slash, 0.5),
@@ -272,7 +288,7 @@ def test_heavy_hitters_steps() -> None:
 @pytest.mark.parametrize(
     ("policy", "budget", "error"),
     [(topk_blocks(), 0, ValueError), (topk_blocks(), 1.5, ValueError), (topk_blocks(), True, TypeError), (topp_blocks(), 3, TypeError),
-     (xattention(), "much", TypeError), (streaming(), -0.5, ValueError)],
+     (xattention(), "much", TypeError), (sampled_queries(), 3, TypeError), (streaming(), -0.5, ValueError)],
 )  # fmt: skip
 def test_budgets_that_make_no_sense(policy: Policy, budget: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
@@ -288,6 +304,9 @@ def test_shapes_that_make_no_sense() -> None:
         union_of([topk_blocks(8), quest(16)])
     with pytest.raises(ValueError, match="strides"):
         xattention(16, 5)
+    for every, window in [(0, 2), (4, 0)]:
+        with pytest.raises(ValueError, match="at least 1"):
+            sampled_queries(16, every, window)
 
 
 def test_documentation() -> None:

@@ -16,7 +16,7 @@ array([[1, 0, 0, 0],
 
 from ._base import Budget, Policy
 from ._fixed import from_atlas, intersect_of, streaming, union_of
-from ._scored import heavy_hitters, quest, topk_blocks, topp_blocks, vertical_slash, xattention
+from ._scored import heavy_hitters, quest, sampled_queries, topk_blocks, topp_blocks, vertical_slash, xattention
 from ._steps import Step, Steps
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "heavy_hitters",
     "intersect_of",
     "quest",
+    "sampled_queries",
     "streaming",
     "topk_blocks",
     "topp_blocks",

@@ -24,7 +24,10 @@ class streaming(Policy):
 
 
 class from_atlas(Policy):
-    """One entry of an atlas; behind its grid the mask goes on as its structure does. The budget is not looked at."""
+    """One entry of an atlas. The budget is not looked at.
+
+    Behind its grid the mask goes on as the strip of its last row does: sinks, columns, windows and diagonals; single cells do not.
+    """
 
     def __init__(self, atlas: Atlas, layer: int, head: int, block: int = 16) -> None:
         self.block = block

@@ -140,6 +140,32 @@ class xattention(Policy):
         return Mask.from_dense(enough(masses, rows.own, share))
 
 
+class sampled_queries(Policy):
+    """The fewest blocks with a share of the attention of some of a row's queries (SampleAttention), and the last blocks.
+
+    The budget is that share. Of a row's queries those at positions p with p % every = every - 1 are taken, and the last one. A block's
+    mass is the sum of their causal softmax over its keys. The row's own block and the window - 1 before it are always read: queries that
+    are not taken look at keys just before them. A decode step has one query, so its masses are exact: all keys are read for them, and only
+    the chosen values.
+    """
+
+    def __init__(self, block: int = 16, every: int = 4, window: int = 2) -> None:
+        if every < 1 or window < 1:
+            raise ValueError(f"every {every}th query and a window of {window} blocks make no sense: both are at least 1")
+        self.block, self.every, self.window = block, every, window
+
+    def choose(self, queries: Floats, keys: Floats, budget: Budget, rows: Rows) -> Mask:
+        share = share_of(budget)
+        is_last = np.diff(rows.row_of, append=rows.row_of[-1] + 1) != 0
+        taken = np.flatnonzero((rows.positions % self.every == self.every - 1) | is_last)
+        masses = np.zeros(rows.seen.shape, np.float32)
+        for begin in range(0, len(taken), _CHUNK):
+            part = taken[begin : begin + _CHUNK]
+            np.add.at(masses, rows.row_of[part], column_masses(queries[part], keys, rows.positions[part], rows.block))
+        distance = rows.own[:, None] - np.arange(rows.cols)[None, :]
+        return Mask.from_dense(enough(masses, rows.own, share) | ((distance >= 0) & (distance < self.window)))
+
+
 class vertical_slash(Policy):
     """Whole columns and diagonals of blocks, estimated from the last queries (MInference).
 
