@@ -67,7 +67,7 @@ expect "the command" "$("$prefix/bin/roarmask" --version | grep -oE '[0-9]+(\.[0
 strange=$(nm -D --defined-only "$libdir/libroarmask.so" | awk '$3 !~ /^rmask_/ || $3 ~ /^rmask_attention/ { print $3 }')
 [[ -z $strange ]] || { echo "libroarmask.so exports what is not public: $strange" >&2; exit 1; }
 shown=$(nm -D --defined-only "$libdir/libroarmask-attention.so" | awk '$3 !~ /^\.gomp_/ { print $3 }' | sort | xargs) # .gomp_: named locks of OpenMP
-public=$(sed -n 's/^RMASK_API .* \**\(rmask_attention[a-z_]*\)(.*/\1/p' "$prefix/include/roarmask/attention.h" | sort | xargs)
+public=$(sed -n 's/^RMASK_API .* \**\(rmask_[a-z_]*\)(.*/\1/p' "$prefix/include/roarmask/attention.h" | sort | xargs)
 [[ $shown == "$public" ]] || { echo "libroarmask-attention.so exports '$shown', its header has '$public'" >&2; exit 1; }
 if [[ $with_cuda ]]; then
     shown=$(nm -D --defined-only "$libdir/libroarmask-cuda.so" | awk '{ print $3 }' | sort | xargs)

@@ -7,6 +7,7 @@ What cannot work is refused here, before a model is loaded, in one line.
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import os
 from typing import Any
 
@@ -139,8 +140,9 @@ def _count_into_metrics(vllm_config: Any, num_layers: int) -> None:
 
     global _collector
     parallel = vllm_config.parallel_config
-    # Of several API servers the process that starts them has made the file.
-    make = Stats.open if _collector is None and PATH_VARIABLE in os.environ else Stats.create
+    # Of several API servers the process that starts them has made the file. A server that is started from within another has its own.
+    is_child = multiprocessing.parent_process() is not None and PATH_VARIABLE in os.environ
+    make = Stats.open if _collector is None and is_child else Stats.create
     stats = make(parallel.world_size * parallel.data_parallel_size, num_layers)
     if _collector is None:
         _join_merged_metrics()
