@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from roarmask import Mask
-from roarmask.policies import quest, topk_blocks, topp_blocks, vertical_slash, xattention
+from roarmask.policies import quest, sampled_queries, topk_blocks, topp_blocks, vertical_slash, xattention
 from roarmask.vllm.chosen import Bound, Chosen, parse
 
 torch = pytest.importorskip("torch")
@@ -93,6 +93,7 @@ HOWS = {
     "topk": Chosen(((Bound(topk_blocks(BLOCK), 2),),)),
     "topp": Chosen(((Bound(topp_blocks(BLOCK), 0.6),),)),
     "xattention": Chosen(((Bound(xattention(BLOCK, 2), 0.7),),)),
+    "sampled queries": Chosen(((Bound(sampled_queries(BLOCK, 3, 1), 0.7),),)),
     "vertical slash": Chosen(((Bound(vertical_slash(BLOCK, 8), 3),),)),
     "union with a sink": Chosen(((sink(1),), (Bound(quest(BLOCK), 2),), (Bound(topp_blocks(BLOCK), 0.3),))),
     "intersections": Chosen(((Bound(quest(BLOCK), 4), Bound(topk_blocks(BLOCK), 4)), (sink(2), Bound(topp_blocks(BLOCK), 0.9)))),
@@ -201,8 +202,12 @@ def test_another_scale() -> None:
     engine = Engine(9, torch.float32)
     engine.start(0)
     query, shape = engine.step({0: 60})
-    for how, policy, budget in ((HOWS["topp"], topp_blocks(BLOCK), 0.6), (HOWS["xattention"], xattention(BLOCK, 2), 0.7)):
-        chosen = Chooser([how] * 2, GROUP, 0.5).choose(query, engine.keys, shape).masks[0][0]
+    for name, policy, budget in (
+        ("topp", topp_blocks(BLOCK), 0.6),
+        ("xattention", xattention(BLOCK, 2), 0.7),
+        ("sampled queries", sampled_queries(BLOCK, 3, 1), 0.7),
+    ):
+        chosen = Chooser([HOWS[name]] * 2, GROUP, 0.5).choose(query, engine.keys, shape).masks[0][0]
         keys = engine.known[0][:, 0].numpy()
         # 0.5 is twice what the policies take.
         wanted = [policy.mask(query[:, one].float().numpy() * 2, keys, budget) for one in range(GROUP)]

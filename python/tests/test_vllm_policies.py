@@ -29,6 +29,7 @@ EVERY_POLICY = {
         "5": "vertical_slash(4)",
         "6": "xattention(0.6, stride=4) & window(20)",
         "7-9": "topp_blocks(0.6)",
+        "10": "sampled_queries(0.7, every=3)",
         "14": "quest(0.2)",
     },
 }

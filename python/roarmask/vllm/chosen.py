@@ -25,6 +25,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "topp_blocks": (),
     "vertical_slash": ("last",),
     "xattention": ("stride",),
+    "sampled_queries": ("every", "window"),
     "streaming": ("sink",),
     "heavy_hitters": (),
 }
@@ -112,7 +113,7 @@ def _arguments(match: re.Match[str]) -> tuple[Budget, dict[str, int]]:
         raise ValueError(f"{match[0]!r}: {name} takes a budget first")
     if not (budget >= 1 if isinstance(budget, int) else 0 < budget <= 1):
         raise ValueError(f"{match[0]!r}: a budget is a number of blocks from 1, or a share above 0 up to 1.0")
-    if name in ("topp_blocks", "xattention") and isinstance(budget, int):
+    if name in ("topp_blocks", "xattention", "sampled_queries") and isinstance(budget, int):
         raise ValueError(f"{match[0]!r}: the budget of {name} is a share, such as 0.9")
     return budget, settings
 
