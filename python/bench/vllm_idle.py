@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 KINDS = ("installed", "none")
 
@@ -59,6 +60,10 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5, help="engines of each kind (5)")
     parser.add_argument("--answer", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if not (Path(arguments.model) / "config.json").exists():
+        parser.error(f"{arguments.model} is no checkpoint: it has no config.json (python -m roarmask.model --out FOLDER makes one)")
+    if arguments.pairs < 1:
+        parser.error("--pairs is at least 1")
     if arguments.answer:
         answer_prompts(arguments.model)
         return
