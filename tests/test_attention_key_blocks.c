@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "roarmask/attention.h"
+#include "support/hook.h"
 #include "support/support.h"
 
 enum { ENTRIES = 5, ENTRY_BLOCKS = 3, KV_HEADS = 2, BLOCKS = ENTRIES * ENTRY_BLOCKS };
@@ -38,7 +39,7 @@ static void make(world *w, rng *random, int block, int dim, bool columns, rmask_
     w->key =
         (rmask_tensor){w->keys, RMASK_FLOAT32, KV_HEADS * tokens * dim, columns ? 1 : dim, tokens * dim, columns ? tokens : 1};
     w->query = (rmask_tensor){w->queries, RMASK_FLOAT32, 0, num_heads * dim, dim, 1};
-    w->blocks = (rmask_key_blocks){summary, block, ENTRY_BLOCKS, ENTRIES, KV_HEADS, dim, w->numbers};
+    w->blocks = (rmask_key_blocks){summary, block, ENTRY_BLOCKS, ENTRIES, KV_HEADS, dim, w->numbers, NULL};
     for (int i = 0; i < num_queries * num_heads * dim; i++) w->queries[i] = any_float(random);
     for (int i = 0; i < BLOCKS; i++) w->which[i] = i, w->filled[i] = 1 + (int32_t)(rng_next(random) % (uint64_t)block);
     for (int e = 0; e < ENTRIES; e++)
@@ -186,6 +187,7 @@ static void refusals(void **state)
     row.num_blocks = 1;
     assert_int_equal(rmask_score_keys(&w.blocks, &w.query, 3, 1, &row, 1, scores, 1, 1, NULL), RMASK_ERR_ARGUMENT);
     assert_int_equal(rmask_score_keys(&w.blocks, &w.query, 4, 0, &row, 1, scores, 1, 1, NULL), RMASK_ERR_ARGUMENT);
+    assert_int_equal(rmask_score_keys(&w.blocks, &w.query, 4, 1, &row, -1, scores, 1, 1, NULL), RMASK_ERR_ARGUMENT);
     row.num_queries = 0;
     assert_int_equal(rmask_score_keys(&w.blocks, &w.query, 4, 1, &row, 1, scores, 1, 1, NULL), RMASK_ERR_ARGUMENT);
     w.blocks.head_dim = 513;
@@ -194,12 +196,49 @@ static void refusals(void **state)
     destroy(&w);
 }
 
+typedef struct scoring {
+    world w;
+    rmask_key_row row;
+    float *scores;
+} scoring;
+
+static rmask_status score_with(const rmask_allocator *allocator, void *context)
+{
+    const scoring *s = context;
+    rmask_key_blocks blocks = s->w.blocks;
+    blocks.allocator = allocator;
+    for (int i = 0; i < 2 * BLOCKS; i++) s->scores[i] = 77;
+    const rmask_status status =
+        rmask_score_keys(&blocks, &s->w.query, 2, 0.5f, &s->row, 1, s->scores, BLOCKS, 1, test_error);
+    if (status == RMASK_OK)
+        for (int i = 0; i < 2 * BLOCKS; i++)
+            assert_true(fabs((double)s->scores[i] - 0.5 * score_of(&s->w, &s->row, 2, i / BLOCKS, i % BLOCKS)) < 1e-3);
+    return status;
+}
+
+static void out_of_memory_leaves_nothing(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    for (int summary = RMASK_KEY_MEANS; summary <= RMASK_KEY_BOUNDS; summary++) {
+        scoring s;
+        make(&s.w, &random, 4, 32, false, (rmask_key_summary)summary, 20, 2);
+        expect_ok(rmask_summarize_keys(&s.w.blocks, &s.w.key, s.w.which, s.w.filled, BLOCKS, 1, test_error));
+        s.row = (rmask_key_row){0, 20, BLOCKS, s.w.which};
+        s.scores = must_allocate(sizeof(float) * 2 * BLOCKS);
+        expect(check_out_of_memory(score_with, &s) == 2, "the list of rows and one thread's scratch");
+        free(s.scores);
+        destroy(&s.w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_definition),
         cmocka_unit_test(nan_counts_least),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(out_of_memory_leaves_nothing),
     };
     return run_test_program(tests);
 }

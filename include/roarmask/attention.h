@@ -167,10 +167,12 @@ typedef struct rmask_key_blocks {
     int32_t num_kv_heads;
     int32_t head_dim; /* 1 to 512 */
     float *numbers;   /* the caller's */
+    /* NULL for malloc. Only scoring allocates: 4 bytes a row, and 16 KB and 768 bytes * width a thread. */
+    const rmask_allocator *allocator;
 } rmask_key_blocks;
 
 /* Makes the numbers of the `count` blocks `which`, each named once, from their first num_tokens[i] (1 to block) keys. Errors: RMASK_ERR_ARGUMENT,
- * RMASK_ERR_RANGE for a block that is not there, before anything is written; RMASK_ERR_NOMEM. num_threads as for rmask_attention. */
+ * RMASK_ERR_RANGE for a block that is not there, before anything is written. num_threads as for rmask_attention. */
 RMASK_API rmask_status rmask_summarize_keys(const rmask_key_blocks *blocks, const rmask_tensor *key, const int32_t *which,
                                             const int32_t *num_tokens, size_t count, int32_t num_threads, rmask_error *error);
 
@@ -185,7 +187,7 @@ typedef struct rmask_key_row {
 
 /* scores[(row * num_heads + head) * stride + i], for i < num_blocks of the row, becomes `scale` (above 0) times the product of the row's mean
  * query with the mean of blocks[i]; or of its queries' greatest possible product with a key within the bounds, the sum over dimensions of
- * max(query * greatest, query * least). What is not a number becomes minus infinity. Errors as above. */
+ * max(query * greatest, query * least). What is not a number becomes minus infinity. Errors as above, and RMASK_ERR_NOMEM: scores are then unspecified. */
 RMASK_API rmask_status rmask_score_keys(const rmask_key_blocks *blocks, const rmask_tensor *query, int32_t num_heads,
                                         float scale, const rmask_key_row *rows, int32_t num_rows, float *scores, size_t stride,
                                         int32_t num_threads, rmask_error *error);

@@ -306,6 +306,7 @@ static rmask_status check_scoring(const scoring *s, int32_t num_rows, int32_t nu
                           s->blocks->num_kv_heads);
     if (!isfinite(s->scale) || s->scale <= 0)
         return rmask_fail(error, RMASK_ERR_ARGUMENT, "key blocks: a scale of %g; it must be above 0", (double)s->scale);
+    if (num_rows < 0) return rmask_fail(error, RMASK_ERR_ARGUMENT, "key blocks: %d rows", num_rows);
     for (int32_t r = 0; r < num_rows; r++) {
         const rmask_key_row *row = &s->rows[r];
         if (row->num_queries < 1 || row->num_blocks < 0 || (size_t)row->num_blocks > s->stride)
@@ -328,10 +329,10 @@ rmask_status rmask_score_keys(const rmask_key_blocks *blocks, const rmask_tensor
     RMASK_TRY(check_scoring(&s, num_rows, num_threads, error));
     scoring job = s;
     job.group = num_heads / blocks->num_kv_heads;
-    if (num_rows <= 0) return RMASK_OK;
+    if (num_rows == 0) return RMASK_OK;
 
     /* Tasks: rows that share a list, of means as many as fill the lanes. */
-    const rmask_allocator allocator = rmask_allocator_or_default(NULL);
+    const rmask_allocator allocator = rmask_allocator_or_default(blocks->allocator);
     const int most_rows = blocks->summary == RMASK_KEY_BOUNDS ? 1 : MAX_LANES / job.group > 1 ? MAX_LANES / job.group : 1;
     int32_t *starts = rmask_allocate(&allocator, (size_t)num_rows + 1, sizeof *starts);
     if (!starts) return rmask_fail_nomem(error);
