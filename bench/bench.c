@@ -10,32 +10,13 @@
 #include "report.h"
 #include "suites.h"
 
-#include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static bool is_quiet(const struct bench_flags *flags)
 {
     return flags->json && strcmp(flags->json, "-") == 0;
-}
-
-/* Found now rather than after minutes of measuring. */
-static void check_json_path(const char *path)
-{
-    if (!path || strcmp(path, "-") == 0)
-        return;
-    char *copy = bench_pattern_format("%s", path);
-    struct stat status;
-    bool is_there = stat(path, &status) == 0;
-    if (access(is_there ? path : dirname(copy), W_OK) != 0)
-        cli_die(CLI_FAILED, "cannot write to %s: %s", path, strerror(errno));
-    if (is_there && S_ISDIR(status.st_mode))
-        cli_die(CLI_FAILED, "cannot write to %s: %s", path, strerror(EISDIR));
-    free(copy);
 }
 
 static void list_presets(void)
@@ -173,7 +154,7 @@ int bench_main(int argc, char **argv)
         list_presets();
         return 0;
     }
-    check_json_path(flags.json);
+    cli_check_writable(flags.json);
     bench_heap_keep();
     bench_progress("starting");
     json_t *json = run(&flags);

@@ -164,6 +164,7 @@ int attention_main(int argc, char **argv)
     if (problem->heads % problem->kv_heads != 0)
         cli_die(CLI_USAGE, "--heads %d is not a multiple of --kv-heads %d", problem->heads, problem->kv_heads);
     if (problem->threads == 0) problem->threads = (int32_t)sysconf(_SC_NPROCESSORS_ONLN);
+    cli_check_writable(options.json);
     rmask *mask = read_mask(&options);
     problem->mask = mask;
 

@@ -98,6 +98,9 @@ void cli_check_output(const char *path);
 /* Saves a mask to `path`, which appears whole or not at all. "-" is standard output; devices and pipes are written into. */
 void cli_save(const rmask *mask, const char *path);
 
+/* Dies if it is plain already that `path` cannot be written: for what is written after minutes of measuring. NULL is fine. */
+void cli_check_writable(const char *path);
+
 /* The same for the bytes of anything else. `save` makes a file of them, and gets `context`. */
 void cli_save_bytes(const void *data, size_t num_bytes, const char *path,
                     rmask_status (*save)(const void *context, const char *path, rmask_error *error), const void *context);

@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +190,25 @@ void cli_save_bytes(const void *data, size_t num_bytes, const char *path,
         cli_write(path, data, num_bytes);
     else
         cli_check(save(context, path, &error), &error, NULL);
+}
+
+void cli_check_writable(const char *path)
+{
+    if (path == NULL || strcmp(path, "-") == 0)
+        return;
+    struct stat status;
+    bool stream = is_stream(path); /* any other file is replaced: what counts is its folder */
+    char *copy = cli_alloc(strlen(path) + 1, 1);
+    strcpy(copy, path);
+    bool writable = access(stream ? path : dirname(copy), W_OK) == 0;
+    int reason = errno;
+    if (stream && stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+        writable = false;
+        reason = EISDIR;
+    }
+    if (!writable)
+        cli_die(CLI_FAILED, "cannot write %s%s: %s", stream ? "to " : "", path, strerror(reason));
+    free(copy);
 }
 
 static rmask_status save_mask(const void *mask, const char *path, rmask_error *error) { return rmask_save(mask, path, error); }
