@@ -73,7 +73,7 @@ static rmask_status plan_tile(const attention_job *job, tile_item item, bool spl
     item.cost = (keys / item.num_splits + 1) * item.num_queries * item.num_heads;
     if (item.num_splits > 1 && !job->dry) {
         item.partial = (int64_t)plan->num_partials;
-        plan->num_partials += (size_t)item.num_splits * tile_partial_floats(job, &item);
+        plan->num_partials += (size_t)item.num_splits * rmask_tile_partial_floats(job, &item);
     }
     if (item.num_heads > plan->max_heads) plan->max_heads = item.num_heads;
     const int32_t num_items = job->dry ? 1 : item.num_splits; /* the first share counts for all */
@@ -158,22 +158,22 @@ static rmask_status run_plan(const attention_job *job, work_plan *plan, float *p
     {
         tile_scratch scratch;
         rmask_error own;
-        if (!tile_scratch_create(job, plan->max_heads, &scratch)) fail_once(&failure, rmask_fail_nomem(&own), &own);
+        if (!rmask_tile_scratch_create(job, plan->max_heads, &scratch)) fail_once(&failure, rmask_fail_nomem(&own), &own);
 #pragma omp for schedule(dynamic, 1)
         for (int64_t i = 0; i < num_items; i++) {
             if (atomic_load_explicit(&failure.status, memory_order_relaxed) != RMASK_OK) continue;
             rmask_status status =
-                scratch.memory ? tile_run(job, &plan->items.at[i], &scratch, partials, &own) : rmask_fail_nomem(&own);
+                scratch.memory ? rmask_tile_run(job, &plan->items.at[i], &scratch, partials, &own) : rmask_fail_nomem(&own);
             if (status != RMASK_OK) fail_once(&failure, status, &own);
         }
 #pragma omp for schedule(dynamic, 1)
         for (int64_t i = 0; i < num_items; i++)
             if (!job->dry && plan->items.at[i].num_splits > 1 && plan->items.at[i].split == 0 &&
                 atomic_load_explicit(&failure.status, memory_order_relaxed) == RMASK_OK)
-                tile_merge(job, &plan->items.at[i], partials, scratch.line);
+                rmask_tile_merge(job, &plan->items.at[i], partials, scratch.line);
 #pragma omp critical(rmask_attention_work)
         add_work(work, &scratch.work);
-        tile_scratch_destroy(job, &scratch);
+        rmask_tile_scratch_destroy(job, &scratch);
     }
     rmask_status status = (rmask_status)atomic_load(&failure.status);
     if (status != RMASK_OK && error) *error = failure.error;

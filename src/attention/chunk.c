@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attention/chunk.h"
 
-key_walk key_walk_begin(const key_runs *runs, int32_t limit, int64_t skip, int64_t count)
+key_walk rmask_key_walk_begin(const key_runs *runs, int32_t limit, int64_t skip, int64_t count)
 {
     key_walk walk = {runs, 0, 0, limit, count};
     while (walk.at < runs->len && skip >= runs->at[walk.at].end - runs->at[walk.at].begin) {
@@ -12,7 +12,7 @@ key_walk key_walk_begin(const key_runs *runs, int32_t limit, int64_t skip, int64
     return walk;
 }
 
-void key_walk_next(const attention_job *job, const rmask_attention_sequence *sequence, key_walk *walk, chunk *out)
+void rmask_key_walk_next(const attention_job *job, const rmask_attention_sequence *sequence, key_walk *walk, chunk *out)
 {
     out->num_segments = out->num_keys = 0;
     while (out->num_keys < CHUNK_KEYS && walk->left > 0 && walk->at < walk->runs->len && walk->key < walk->limit) {
@@ -44,19 +44,20 @@ static void ask_for(const attention_job *job, const rows_of_tile *tile, const rm
         for (int64_t byte = 0; byte < inner_bytes; byte += 64) __builtin_prefetch(at + i * outer_bytes + byte, 0, 2);
 }
 
-void ask_for_keys(const attention_job *job, const rows_of_tile *tile, lookahead *next, int upto)
+void rmask_ask_for_keys(const attention_job *job, const rows_of_tile *tile, lookahead *next, int upto)
 {
     while (next->keys_asked < next->chunk->num_segments && next->chunk->segments[next->keys_asked].place < upto)
         ask_for(job, tile, &job->args->key, &next->chunk->segments[next->keys_asked++]);
 }
 
-void ask_for_values(const attention_job *job, const rows_of_tile *tile, lookahead *next, int upto)
+void rmask_ask_for_values(const attention_job *job, const rows_of_tile *tile, lookahead *next, int upto)
 {
     while (next->values_asked < next->chunk->num_segments && next->chunk->segments[next->values_asked].place < upto)
         ask_for(job, tile, &job->args->value, &next->chunk->segments[next->values_asked++]);
 }
 
-void chunk_widen(const attention_job *job, const rows_of_tile *tile, const chunk *keys, lookahead *next, tile_scratch *scratch)
+void rmask_chunk_widen(const attention_job *job, const rows_of_tile *tile, const chunk *keys, lookahead *next,
+                       tile_scratch *scratch)
 {
     const rmask_attention_args *args = job->args;
     const size_t dim = (size_t)args->head_dim, size = dtype_size(args->key.dtype);
@@ -76,7 +77,7 @@ void chunk_widen(const attention_job *job, const rows_of_tile *tile, const chunk
             job->kernels->widen(scratch->values + (size_t)(s->place + k) * dim,
                                 value + k * args->value.token_stride * (int64_t)size, args->value.dtype, dim);
         }
-        ask_for_keys(job, tile, next, s->place + s->count);
-        ask_for_values(job, tile, next, s->place + s->count);
+        rmask_ask_for_keys(job, tile, next, s->place + s->count);
+        rmask_ask_for_values(job, tile, next, s->place + s->count);
     }
 }

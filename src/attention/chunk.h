@@ -33,15 +33,16 @@ typedef struct lookahead {
 } lookahead;
 
 /* A walk over `count` keys below `limit`, the first `skip` left out. */
-key_walk key_walk_begin(const key_runs *runs, int32_t limit, int64_t skip, int64_t count);
+key_walk rmask_key_walk_begin(const key_runs *runs, int32_t limit, int64_t skip, int64_t count);
 
 /* The next up to CHUNK_KEYS keys; none at the end. */
-void key_walk_next(const attention_job *job, const rmask_attention_sequence *sequence, key_walk *walk, chunk *out);
+void rmask_key_walk_next(const attention_job *job, const rmask_attention_sequence *sequence, key_walk *walk, chunk *out);
 
-void ask_for_keys(const attention_job *job, const rows_of_tile *tile, lookahead *next, int upto);
-void ask_for_values(const attention_job *job, const rows_of_tile *tile, lookahead *next, int upto);
+void rmask_ask_for_keys(const attention_job *job, const rows_of_tile *tile, lookahead *next, int upto);
+void rmask_ask_for_values(const attention_job *job, const rows_of_tile *tile, lookahead *next, int upto);
 
 /* Widens the chunk's keys and values into scratch: one segment then. */
-void chunk_widen(const attention_job *job, const rows_of_tile *tile, const chunk *keys, lookahead *next, tile_scratch *scratch);
+void rmask_chunk_widen(const attention_job *job, const rows_of_tile *tile, const chunk *keys, lookahead *next,
+                       tile_scratch *scratch);
 
 #endif

@@ -42,8 +42,8 @@ static const key_run *first_past(const key_run *run, const key_run *end, int32_t
     return run;
 }
 
-void hide_invisible(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys,
-                    score_block scores, int first_row)
+void rmask_hide_invisible(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys,
+                          score_block scores, int first_row)
 {
     const segment *first = &keys->segments[0], *last = &keys->segments[keys->num_segments - 1];
     const int32_t first_key = first->key, last_key = last->key + last->count - 1;

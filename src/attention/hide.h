@@ -12,7 +12,7 @@ typedef struct score_block {
 } score_block;
 
 /* Hides what the mask and the causal limit hide from the queries of one head, whose rows begin at `first_row`. */
-void hide_invisible(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys,
-                    score_block scores, int first_row);
+void rmask_hide_invisible(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys,
+                          score_block scores, int first_row);
 
 #endif

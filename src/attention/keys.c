@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-rmask_status tile_rows_read(const attention_job *job, const rmask *mask, int32_t first, int count, int32_t key_limit,
-                            tile_rows *rows, rmask_error *error)
+rmask_status rmask_tile_rows_read(const attention_job *job, const rmask *mask, int32_t first, int count, int32_t key_limit,
+                                  tile_rows *rows, rmask_error *error)
 {
     rows->runs.len = 0;
     rows->row_begin[0] = 0;
@@ -71,13 +71,13 @@ static bool unite(const attention_job *job, const key_run *a, size_t num_a, cons
     return true;
 }
 
-bool key_runs_unite(const attention_job *job, const key_runs *a, const key_runs *b, key_runs *out)
+bool rmask_key_runs_unite(const attention_job *job, const key_runs *a, const key_runs *b, key_runs *out)
 {
     return unite(job, a->at, a->len, b->at, b->len, out);
 }
 
-bool tile_rows_unite(const attention_job *job, const tile_rows *rows, int row_begin, int row_end, key_runs *out,
-                     key_runs *spare)
+bool rmask_tile_rows_unite(const attention_job *job, const tile_rows *rows, int row_begin, int row_end, key_runs *out,
+                           key_runs *spare)
 {
     const key_run *previous = NULL;
     size_t num_previous = 0;
@@ -97,7 +97,7 @@ bool tile_rows_unite(const attention_job *job, const tile_rows *rows, int row_be
     return true;
 }
 
-int64_t key_runs_count(const key_runs *runs, int32_t limit)
+int64_t rmask_key_runs_count(const key_runs *runs, int32_t limit)
 {
     int64_t count = 0;
     for (size_t i = 0; i < runs->len && runs->at[i].begin < limit; i++)

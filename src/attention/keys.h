@@ -21,8 +21,8 @@ typedef struct tile_rows {
 } tile_rows;
 
 /* Reads the rows of the positions [first, first + count), count at most MAX_LANES, cut at `key_limit`. */
-rmask_status tile_rows_read(const attention_job *job, const rmask *mask, int32_t first, int count, int32_t key_limit,
-                            tile_rows *rows, rmask_error *error);
+rmask_status rmask_tile_rows_read(const attention_job *job, const rmask *mask, int32_t first, int count, int32_t key_limit,
+                                  tile_rows *rows, rmask_error *error);
 
 /* Index of the row that a position lies in. */
 static inline int tile_row_of(const tile_rows *rows, int32_t position)
@@ -31,13 +31,13 @@ static inline int tile_row_of(const tile_rows *rows, int32_t position)
 }
 
 /* The union of the rows [row_begin, row_end), rounded out to whole units, perhaps past the last key. `spare` is for work. False: out of memory. */
-bool tile_rows_unite(const attention_job *job, const tile_rows *rows, int row_begin, int row_end, key_runs *out,
-                     key_runs *spare);
+bool rmask_tile_rows_unite(const attention_job *job, const tile_rows *rows, int row_begin, int row_end, key_runs *out,
+                           key_runs *spare);
 
 /* The union of two lists. */
-bool key_runs_unite(const attention_job *job, const key_runs *a, const key_runs *b, key_runs *out);
+bool rmask_key_runs_unite(const attention_job *job, const key_runs *a, const key_runs *b, key_runs *out);
 
 /* Keys in the list below `limit`. */
-int64_t key_runs_count(const key_runs *runs, int32_t limit);
+int64_t rmask_key_runs_count(const key_runs *runs, int32_t limit);
 
 #endif

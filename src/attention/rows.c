@@ -6,7 +6,7 @@
 
 static size_t round_to_line(size_t floats) { return (floats + 15) & ~(size_t)15; }
 
-bool tile_scratch_create(const attention_job *job, int max_group, tile_scratch *scratch)
+bool rmask_tile_scratch_create(const attention_job *job, int max_group, tile_scratch *scratch)
 {
     memset(scratch, 0, sizeof *scratch);
     const size_t dim = (size_t)job->args->head_dim, panels = (size_t)max_group;
@@ -41,7 +41,7 @@ bool tile_scratch_create(const attention_job *job, int max_group, tile_scratch *
     return true;
 }
 
-void tile_scratch_destroy(const attention_job *job, tile_scratch *scratch)
+void rmask_tile_scratch_destroy(const attention_job *job, tile_scratch *scratch)
 {
     rmask_free(&job->allocator, scratch->memory, scratch->num_floats, sizeof(float));
     rmask_vec_free(&job->allocator, &scratch->rows.runs);
@@ -69,7 +69,7 @@ static void begin_rows(const attention_job *job, const rows_of_tile *tile, tile_
     }
 }
 
-void rows_begin(const attention_job *job, const rows_of_tile *tile, tile_scratch *scratch)
+void rmask_rows_begin(const attention_job *job, const rows_of_tile *tile, tile_scratch *scratch)
 {
     const rmask_tensor *query = &job->args->query;
     const int dim = job->args->head_dim;
@@ -127,11 +127,11 @@ static float *partial_row(const attention_job *job, const rows_of_tile *tile, fl
 {
     const tile_item *item = tile->item;
     const size_t row = (size_t)head * (size_t)item->num_queries + (size_t)(tile->first_query - item->first_query + query);
-    return partials + item->partial + (size_t)item->split * tile_partial_floats(job, item) +
+    return partials + item->partial + (size_t)item->split * rmask_tile_partial_floats(job, item) +
            row * ((size_t)job->args->head_dim + 2);
 }
 
-void rows_end(const attention_job *job, const rows_of_tile *tile, tile_scratch *scratch, float *partials)
+void rmask_rows_end(const attention_job *job, const rows_of_tile *tile, tile_scratch *scratch, float *partials)
 {
     const tile_item *item = tile->item;
     const int dim = job->args->head_dim;
@@ -172,14 +172,14 @@ void rows_end(const attention_job *job, const rows_of_tile *tile, tile_scratch *
     }
 }
 
-size_t tile_partial_floats(const attention_job *job, const tile_item *item)
+size_t rmask_tile_partial_floats(const attention_job *job, const tile_item *item)
 {
     return (size_t)item->num_heads * (size_t)item->num_queries * ((size_t)job->args->head_dim + 2);
 }
 
-void tile_merge(const attention_job *job, const tile_item *item, float *partials, float *line)
+void rmask_tile_merge(const attention_job *job, const tile_item *item, float *partials, float *line)
 {
-    const size_t dim = (size_t)job->args->head_dim, share = tile_partial_floats(job, item);
+    const size_t dim = (size_t)job->args->head_dim, share = rmask_tile_partial_floats(job, item);
     for (int head = 0; head < item->num_heads; head++)
         for (int query = 0; query < item->num_queries; query++) {
             const float *from =

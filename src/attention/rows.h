@@ -42,9 +42,9 @@ static inline int panel_lanes(const rows_of_tile *tile, int panel)
 }
 
 /* Fills scratch with the queries, and with sums of nothing. */
-void rows_begin(const attention_job *job, const rows_of_tile *tile, tile_scratch *scratch);
+void rmask_rows_begin(const attention_job *job, const rows_of_tile *tile, tile_scratch *scratch);
 
 /* Writes the results: to the output, or to `partials` where the tile is split. */
-void rows_end(const attention_job *job, const rows_of_tile *tile, tile_scratch *scratch, float *partials);
+void rmask_rows_end(const attention_job *job, const rows_of_tile *tile, tile_scratch *scratch, float *partials);
 
 #endif

@@ -3,8 +3,8 @@
 
 #include "attention/hide.h"
 
-void score_panel(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys, lookahead *next,
-                 int panel, tile_scratch *scratch)
+void rmask_score_panel(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys,
+                       lookahead *next, int panel, tile_scratch *scratch)
 {
     const rmask_attention_args *args = job->args;
     const int lanes = panel_lanes(tile, panel), dim = args->head_dim;
@@ -21,7 +21,7 @@ void score_panel(const attention_job *job, const rows_of_tile *tile, const tile_
         rmask_attention_scores(job->kernels, &scratch->score_product, scratch->query + at, key,
                                columns ? args->key.dim_stride : args->key.token_stride, columns,
                                scratch->scores + (ptrdiff_t)s->place * lanes, lanes, dim, s->count);
-        ask_for_keys(job, tile, next, s->place + s->count);
+        rmask_ask_for_keys(job, tile, next, s->place + s->count);
     }
     if (job->cap > 0) job->kernels->cap(scratch->scores, (size_t)keys->num_keys * (size_t)lanes, job->cap);
 
@@ -41,8 +41,8 @@ void score_panel(const attention_job *job, const rows_of_tile *tile, const tile_
         }
     }
     for (int head = first_head; head < end_head; head++)
-        hide_invisible(job, tile, rows, keys, (score_block){scratch->scores, lanes, 1},
-                       (head - first_head) * tile->num_queries);
+        rmask_hide_invisible(job, tile, rows, keys, (score_block){scratch->scores, lanes, 1},
+                             (head - first_head) * tile->num_queries);
 
     if (job->kernels->softmax_lanes(scratch->scores, keys->num_keys, lanes, max, sum, scratch->factor))
         job->kernels->scale_lanes(scratch->out + at, dim, lanes, scratch->factor);
@@ -54,12 +54,12 @@ void score_panel(const attention_job *job, const rows_of_tile *tile, const tile_
         const void *value = key_at(args, &args->value, tile->sequence, s->key, tile->kv_head);
         rmask_attention_values(job->kernels, &scratch->value_product, scratch->scores + (ptrdiff_t)s->place * lanes, value,
                                args->value.token_stride, scratch->out + at, lanes, dim, s->count);
-        ask_for_values(job, tile, next, s->place + s->count);
+        rmask_ask_for_values(job, tile, next, s->place + s->count);
     }
 }
 
-void score_rows(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys, lookahead *next,
-                tile_scratch *scratch)
+void rmask_score_rows(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys,
+                      lookahead *next, tile_scratch *scratch)
 {
     const rmask_attention_args *args = job->args;
     const int dim = args->head_dim, num_rows = tile->item->num_heads * tile->num_queries;
@@ -71,7 +71,7 @@ void score_rows(const attention_job *job, const rows_of_tile *tile, const tile_r
             job->kernels->dot_keys(scratch->query + (ptrdiff_t)row * dim, dim, key, args->key.dtype,
                                    (ptrdiff_t)args->key.token_stride, dim_stride, s->count,
                                    scratch->scores + row * CHUNK_KEYS + s->place);
-        ask_for_keys(job, tile, next, s->place + s->count);
+        rmask_ask_for_keys(job, tile, next, s->place + s->count);
     }
     for (int row = 0; row < num_rows; row++) {
         float *scores = scratch->scores + row * CHUNK_KEYS;
@@ -84,7 +84,7 @@ void score_rows(const attention_job *job, const rows_of_tile *tile, const tile_r
                                                            (float)(keys->segments[i].key + k - tile->position - query);
     }
     for (int head = 0; head < tile->item->num_heads; head++)
-        hide_invisible(job, tile, rows, keys, (score_block){scratch->scores, 1, CHUNK_KEYS}, head * tile->num_queries);
+        rmask_hide_invisible(job, tile, rows, keys, (score_block){scratch->scores, 1, CHUNK_KEYS}, head * tile->num_queries);
     for (int row = 0; row < num_rows; row++) {
         float factor;
         if (job->kernels->softmax_row(scratch->scores + row * CHUNK_KEYS, keys->num_keys, &scratch->max[row],
@@ -97,6 +97,6 @@ void score_rows(const attention_job *job, const rows_of_tile *tile, const tile_r
         for (int row = 0; row < num_rows; row++)
             job->kernels->add_values(scratch->out + (ptrdiff_t)row * dim, dim, scratch->scores + row * CHUNK_KEYS + s->place,
                                      value, args->value.dtype, (ptrdiff_t)args->value.token_stride, s->count);
-        ask_for_values(job, tile, next, s->place + s->count);
+        rmask_ask_for_values(job, tile, next, s->place + s->count);
     }
 }

@@ -6,11 +6,11 @@
 #include "attention/chunk.h"
 
 /* Rows as lanes: a panel at a time, small products. */
-void score_panel(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys, lookahead *next,
-                 int panel, tile_scratch *scratch);
+void rmask_score_panel(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys,
+                       lookahead *next, int panel, tile_scratch *scratch);
 
 /* A few rows, each by itself: every key is read once from memory and used for each row while it is in cache. */
-void score_rows(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys, lookahead *next,
-                tile_scratch *scratch);
+void rmask_score_rows(const attention_job *job, const rows_of_tile *tile, const tile_rows *rows, const chunk *keys,
+                      lookahead *next, tile_scratch *scratch);
 
 #endif

@@ -37,10 +37,10 @@ static void run_tile(const attention_job *job, const tile_item *item, int32_t fi
         if (end < limit) limit = (int32_t)end;
     }
     const bool last_share = item->split == item->num_splits - 1;
-    key_walk walk = key_walk_begin(runs, limit, (int64_t)item->split * SPLIT_KEYS, last_share ? INT64_MAX : SPLIT_KEYS);
+    key_walk walk = rmask_key_walk_begin(runs, limit, (int64_t)item->split * SPLIT_KEYS, last_share ? INT64_MAX : SPLIT_KEYS);
 
     if (item->split == 0) {
-        const uint64_t keys = (uint64_t)key_runs_count(runs, limit);
+        const uint64_t keys = (uint64_t)rmask_key_runs_count(runs, limit);
         scratch->work.computed_pairs += keys * (uint64_t)num_queries * (uint64_t)item->num_heads;
         scratch->work.key_tokens += keys;
         if (job->args->work || job->dry)
@@ -50,23 +50,23 @@ static void run_tile(const attention_job *job, const tile_item *item, int32_t fi
     if (job->dry) return;
 
     chunk chunks[2], *keys = &chunks[0], *other = &chunks[1];
-    key_walk_next(job, sequence, &walk, keys);
+    rmask_key_walk_next(job, sequence, &walk, keys);
     lookahead next = {keys, 0, 0};
-    ask_for_keys(job, &tile, &next, CHUNK_KEYS);
-    ask_for_values(job, &tile, &next, CHUNK_KEYS);
-    rows_begin(job, &tile, scratch);
+    rmask_ask_for_keys(job, &tile, &next, CHUNK_KEYS);
+    rmask_ask_for_values(job, &tile, &next, CHUNK_KEYS);
+    rmask_rows_begin(job, &tile, scratch);
     while (keys->num_keys > 0) {
-        key_walk_next(job, sequence, &walk, other);
+        rmask_key_walk_next(job, sequence, &walk, other);
         next = (lookahead){other, 0, 0};
-        if (tile.wide && scratch->keys) chunk_widen(job, &tile, keys, &next, scratch);
+        if (tile.wide && scratch->keys) rmask_chunk_widen(job, &tile, keys, &next, scratch);
         for (int panel = 0; tile.wide && panel < tile.num_panels; panel++)
-            score_panel(job, &tile, &scratch->rows, keys, &next, panel, scratch);
-        if (!tile.wide) score_rows(job, &tile, &scratch->rows, keys, &next, scratch);
+            rmask_score_panel(job, &tile, &scratch->rows, keys, &next, panel, scratch);
+        if (!tile.wide) rmask_score_rows(job, &tile, &scratch->rows, keys, &next, scratch);
         chunk *done = keys;
         keys = other;
         other = done;
     }
-    rows_end(job, &tile, scratch, item->num_splits > 1 ? partials : NULL);
+    rmask_rows_end(job, &tile, scratch, item->num_splits > 1 ? partials : NULL);
 }
 
 /* Queries whose keys overlap are worked together, for then a key is read once and vectors are full; where they do not, each group of LANE_UNIT queries
@@ -94,8 +94,8 @@ static void ask_for_rows(const attention_job *job, const tile_item *item)
         }
 }
 
-rmask_status tile_run(const attention_job *job, const tile_item *item, tile_scratch *scratch, float *partials,
-                      rmask_error *error)
+rmask_status rmask_tile_run(const attention_job *job, const tile_item *item, tile_scratch *scratch, float *partials,
+                            rmask_error *error)
 {
     const rmask_attention_sequence *sequence = &job->args->sequences[item->sequence];
     const int32_t position = sequence_position(sequence) + item->first_query, num_keys = sequence->num_keys,
@@ -104,7 +104,8 @@ rmask_status tile_run(const attention_job *job, const tile_item *item, tile_scra
     const int32_t limit = job->args->causal && end < num_keys ? (int32_t)end : num_keys;
     tile_rows *rows = &scratch->rows;
     if (!job->dry) ask_for_rows(job, item);
-    RMASK_TRY(tile_rows_read(job, rmask_attention_mask_of(job, sequence, item->first_head), position, n, limit, rows, error));
+    RMASK_TRY(
+        rmask_tile_rows_read(job, rmask_attention_mask_of(job, sequence, item->first_head), position, n, limit, rows, error));
 
     /* Groups of LANE_UNIT positions, their pairs, and all of the tile. */
     struct group {
@@ -116,8 +117,8 @@ rmask_status tile_run(const attention_job *job, const tile_item *item, tile_scra
         int32_t next = LANE_UNIT - (position + at) % LANE_UNIT + at;
         if (next > n || item->num_splits > 1) next = n;
         units[num_units] = (struct group){item->first_query + at, next - at, &scratch->unions[num_units]};
-        if (!tile_rows_unite(job, rows, tile_row_of(rows, position + at), tile_row_of(rows, position + next - 1) + 1,
-                             units[num_units].runs, &scratch->spare))
+        if (!rmask_tile_rows_unite(job, rows, tile_row_of(rows, position + at), tile_row_of(rows, position + next - 1) + 1,
+                                   units[num_units].runs, &scratch->spare))
             return rmask_fail_nomem(error);
         num_units++;
         at = next;
@@ -126,25 +127,26 @@ rmask_status tile_run(const attention_job *job, const tile_item *item, tile_scra
     int64_t cost[3] = {0};
     for (int i = 0; i < num_units; i++) {
         const int32_t unit_end = units[i].first - item->first_query + units[i].count + position;
-        cost[0] += cost_of(item, units[i].count, key_runs_count(units[i].runs, job->args->causal ? unit_end : num_keys));
+        cost[0] += cost_of(item, units[i].count, rmask_key_runs_count(units[i].runs, job->args->causal ? unit_end : num_keys));
     }
     for (int i = 0; i < num_pairs; i++) {
         const struct group *a = &units[2 * i], *b = 2 * i + 1 < num_units ? a + 1 : NULL;
         pairs[i] = b ? (struct group){a->first, a->count + b->count, &scratch->pairs[i]} : *a;
-        if (b && !key_runs_unite(job, a->runs, b->runs, pairs[i].runs)) return rmask_fail_nomem(error);
+        if (b && !rmask_key_runs_unite(job, a->runs, b->runs, pairs[i].runs)) return rmask_fail_nomem(error);
         const int32_t pair_end = pairs[i].first - item->first_query + pairs[i].count + position;
-        cost[1] += cost_of(item, pairs[i].count, key_runs_count(pairs[i].runs, job->args->causal ? pair_end : num_keys));
+        cost[1] += cost_of(item, pairs[i].count, rmask_key_runs_count(pairs[i].runs, job->args->causal ? pair_end : num_keys));
     }
     if (num_pairs == 1)
         whole = pairs[0];
-    else if (!key_runs_unite(job, pairs[0].runs, pairs[1].runs, whole.runs))
+    else if (!rmask_key_runs_unite(job, pairs[0].runs, pairs[1].runs, whole.runs))
         return rmask_fail_nomem(error);
-    cost[2] = cost_of(item, n, key_runs_count(whole.runs, job->args->causal ? (int32_t)end : num_keys));
+    cost[2] = cost_of(item, n, rmask_key_runs_count(whole.runs, job->args->causal ? (int32_t)end : num_keys));
 
     if (item->split == 0)
         scratch->work.tiles +=
             (uint64_t)item->num_heads *
-            (uint64_t)((key_runs_count(whole.runs, job->args->causal ? (int32_t)end : num_keys) + LANE_UNIT - 1) / LANE_UNIT);
+            (uint64_t)((rmask_key_runs_count(whole.runs, job->args->causal ? (int32_t)end : num_keys) + LANE_UNIT - 1) /
+                       LANE_UNIT);
     if (cost[2] <= cost[1] && cost[2] <= cost[0])
         run_tile(job, item, whole.first, whole.count, whole.runs, scratch, partials);
     else if (cost[1] <= cost[0])

@@ -38,17 +38,17 @@ typedef struct tile_scratch {
     rmask_attention_work work;
 } tile_scratch;
 
-bool tile_scratch_create(const attention_job *job, int max_group, tile_scratch *scratch);
-void tile_scratch_destroy(const attention_job *job, tile_scratch *scratch);
+bool rmask_tile_scratch_create(const attention_job *job, int max_group, tile_scratch *scratch);
+void rmask_tile_scratch_destroy(const attention_job *job, tile_scratch *scratch);
 
 /* Computes one item. With splits the results go to `partials`: for each row (head, query) the maximum, the sum, and head_dim sums of values. */
-rmask_status tile_run(const attention_job *job, const tile_item *item, tile_scratch *scratch, float *partials,
-                      rmask_error *error);
+rmask_status rmask_tile_run(const attention_job *job, const tile_item *item, tile_scratch *scratch, float *partials,
+                            rmask_error *error);
 
 /* Puts the partial results of a split tile together, in the order of the splits. `item` is any of its items. */
-void tile_merge(const attention_job *job, const tile_item *item, float *partials, float *line);
+void rmask_tile_merge(const attention_job *job, const tile_item *item, float *partials, float *line);
 
 /* Floats of one share's partial results. */
-size_t tile_partial_floats(const attention_job *job, const tile_item *item);
+size_t rmask_tile_partial_floats(const attention_job *job, const tile_item *item);
 
 #endif

@@ -74,5 +74,10 @@ if [[ $with_cuda ]]; then
     public=$(sed -n 's/^RMASK_API .* \**\(rmask_cuda[a-z_]*\)(.*/\1/p' "$prefix/include/roarmask/cuda.h" | sort | xargs)
     [[ $shown == "$public" ]] || { echo "libroarmask-cuda.so exports '$shown', its header has '$public'" >&2; exit 1; }
 fi
+
+# Neither do the static ones take names that a program may want for itself.
+strange=$(nm -g --defined-only "$libdir"/libroarmask.a "$libdir"/libroarmask-attention.a 2>/dev/null |
+    awk 'NF == 3 && $3 !~ /^(rmask_|\.gomp_)/ { print $3 }')
+[[ -z $strange ]] || { echo "the static libraries define $strange" >&2; exit 1; }
 strange=$(readelf -d "$libdir/libroarmask.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE '^(libc\.|ld-linux)' || true)
 [[ -z $strange ]] || { echo "libroarmask.so needs $strange" >&2; exit 1; }
