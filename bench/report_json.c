@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A result as JSON. Keys are never left out: what is missing is null, and a note says why. */
 #include "report.h"
+#include "cli.h"
 
 #include <roarmask/roarmask.h>
 
@@ -56,8 +57,8 @@ static json_t *config_json(const struct bench_config *config, const struct bench
 {
     bool published = config->sparsity >= 0;
     json_t *object =
-        json_pack("{s:s?, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:f, s:i, s:s}", "preset", config->preset, "pattern",
-                  config->expression, "other_pattern", config->other, "rows", (int)config->num_blocks, "cols",
+        json_pack("{s:s?, s:o, s:o, s:i, s:i, s:i, s:i, s:I, s:f, s:i, s:s}", "preset", config->preset, "pattern",
+                  cli_json_text(config->expression), "other_pattern", cli_json_text(config->other), "rows", (int)config->num_blocks, "cols",
                   (int)config->num_blocks, "num_blocks", (int)config->num_blocks, "queries", (int)config->effort.queries,
                   "seed", (json_int_t)config->seed, "min_seconds", config->effort.min_seconds, "min_rounds",
                   config->effort.min_rounds, "reference", result->reference);

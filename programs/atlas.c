@@ -97,7 +97,8 @@ static int atlas_op_main(int argc, char **argv)
 {
     const char *output = NULL;
     int first = cli_parse(&op_argp, argc, argv, &output, 1, 3);
-    const cli_operation *operation = cli_find_operation(argv[first], argc - first - 1, "one atlas", "two atlases");
+    const cli_operation *operation = cli_find_operation(argv[first], argc - first - 1, "one atlas", "two atlases",
+                                                        "and, or, xor, andnot or not");
     cli_check_output(output);
     rmask_atlas *a = atlas_load(argv[first + 1]), *result;
     rmask_atlas *b = operation->num_operands == 2 ? atlas_load(argv[first + 2]) : rmask_atlas_retain(a);

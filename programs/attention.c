@@ -134,9 +134,9 @@ static void write_json(const struct attention_options *options, const struct att
 {
     const struct attention_problem *problem = &options->problem;
     json_t *json =
-        json_pack("{s:i, s:i, s:i, s:i, s:s, s:s, s:i, s:i, s:s, s:i, s:i}", "tokens", problem->tokens, "heads", problem->heads,
+        json_pack("{s:i, s:i, s:i, s:i, s:s, s:o, s:i, s:i, s:s, s:i, s:i}", "tokens", problem->tokens, "heads", problem->heads,
                   "kv_heads", problem->kv_heads, "head_dim", problem->head_dim, "dtype", dtype_names[problem->dtype], "mask",
-                  options->mask, "block", problem->block, "threads", problem->threads, "mode",
+                  cli_json_text(options->mask), "block", problem->block, "threads", problem->threads, "mode",
                   problem->decode ? "decode" : "prefill", "page_tokens", problem->page_tokens, "rounds", result->rounds);
     json_t *figures = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "dense_ms", result->dense.ms, "sparse_ms",
                                 result->sparse.ms, "speedup", result->dense.ms / result->sparse.ms, "tile_share",

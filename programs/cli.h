@@ -126,6 +126,9 @@ void cli_abandon(cli_file *file);
 /* Writes a whole file to `path`, as cli_save does. */
 void cli_write(const char *path, const void *data, size_t num_bytes);
 
+/* A name or message in JSON, which has to be UTF-8: where it is not, that is what stands there. */
+json_t *cli_json_text(const char *text);
+
 /* Writes `json` to `path` as cli_save does, and releases it. NULL is out of memory, as jansson's constructors have it. */
 void cli_write_json(json_t *json, const char *path);
 
@@ -138,8 +141,9 @@ typedef struct cli_operation {
 } cli_operation;
 
 /* Dies where there is no operation of that name, or where it takes another number of operands. `one` and `two` say what it
- * takes. */
-const cli_operation *cli_find_operation(const char *name, int num_operands, const char *one, const char *two);
+ * takes, `known` which names there are. */
+const cli_operation *cli_find_operation(const char *name, int num_operands, const char *one, const char *two,
+                                        const char *known);
 
 /* ---------------------------------------------------------------- subcommands */
 

@@ -203,7 +203,7 @@ static const cli_operation operations[] = {
     {"and", RMASK_AND, 2}, {"or", RMASK_OR, 2}, {"xor", RMASK_XOR, 2}, {"andnot", RMASK_AND_NOT, 2}, {"not", RMASK_NOT_A, 1},
 };
 
-const cli_operation *cli_find_operation(const char *name, int num_operands, const char *one, const char *two)
+const cli_operation *cli_find_operation(const char *name, int num_operands, const char *one, const char *two, const char *known)
 {
     for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
         const cli_operation *operation = &operations[i];
@@ -214,7 +214,7 @@ const cli_operation *cli_find_operation(const char *name, int num_operands, cons
                     cli_program());
         return operation;
     }
-    cli_die(CLI_USAGE, "unknown operation '%s': and, or, xor, andnot or not; see '%s --help'", name, cli_program());
+    cli_die(CLI_USAGE, "unknown operation '%s': %s; see '%s --help'", name, known, cli_program());
 }
 
 static rmask_status combine(const cli_operation *operation, rmask *const *masks, rmask **out, rmask_error *error)
@@ -229,7 +229,10 @@ int op_main(int argc, char **argv)
     const char *name = argv[first];
     size_t num_masks = (size_t)(argc - first - 1);
     const struct reshaping *reshaping = find_reshaping(name);
-    const cli_operation *operation = reshaping == NULL ? cli_find_operation(name, (int)num_masks, "one mask", "two masks") : NULL;
+    const cli_operation *operation = NULL;
+    if (reshaping == NULL)
+        operation = cli_find_operation(name, (int)num_masks, "one mask", "two masks",
+                                       "and, or, xor, andnot, not, transpose, slice, shift, concat, stack, repeat, coarsen or refine");
     if (reshaping != NULL && (reshaping->takes_many ? num_masks == 0 : num_masks != 1))
         cli_die(CLI_USAGE, "'%s' takes %s, not %zu; see 'roarmask op --help'", name,
                 reshaping->takes_many ? "at least one mask" : "one mask", num_masks);

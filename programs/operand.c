@@ -220,6 +220,12 @@ void cli_save(const rmask *mask, const char *path)
     cli_save_bytes(data, num_bytes, path, save_mask, mask);
 }
 
+json_t *cli_json_text(const char *text)
+{
+    json_t *string = json_string(text);
+    return string != NULL ? string : json_string("(not UTF-8)");
+}
+
 void cli_write_json(json_t *json, const char *path)
 {
     char *text = json != NULL ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) : NULL;

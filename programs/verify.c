@@ -24,13 +24,6 @@ static const struct argp verify_argp = {
            "\vExample:\n  roarmask verify *.rmask",
 };
 
-/* A file's name in JSON, which has to be UTF-8. */
-static json_t *json_name(const char *path)
-{
-    json_t *name = json_string(path);
-    return name != NULL ? name : json_string("(not UTF-8)");
-}
-
 /* Prints "FILE: " and text on one line, whatever is in the name. A message that begins with the file's name goes on without it. */
 static void print_line(const char *path, const char *verdict, const char *text)
 {
@@ -50,7 +43,7 @@ static bool verify(const char *path, bool quiet, json_t *list)
     rmask *mask;
     rmask_error error;
     bool good = rmask_load(path, NULL, &mask, &error) == RMASK_OK;
-    json_t *item = json_pack("{so sb}", "file", json_name(path), "ok", good);
+    json_t *item = json_pack("{so sb}", "file", cli_json_text(path), "ok", good);
     if (good) {
         size_t num_bytes;
         rmask_data(mask, &num_bytes);
@@ -60,7 +53,7 @@ static bool verify(const char *path, bool quiet, json_t *list)
         if (!quiet)
             print_line(path, "ok, ", facts);
     } else {
-        json_object_set_new(item, "error", json_name(error.message));
+        json_object_set_new(item, "error", cli_json_text(error.message));
         if (!quiet)
             print_line(path, "bad: ", error.message);
     }
