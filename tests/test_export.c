@@ -364,18 +364,9 @@ typedef struct job {
     uint8_t *bits;
 } job;
 
-/* Makes the twin's mask with `allocator` and hands it on. */
-static rmask_status with_mask(const job *j, const rmask_allocator *allocator, rmask_status (*use)(const job *, const rmask *))
+static rmask_status use_bits(const rmask *mask, void *context)
 {
-    rmask *mask = NULL;
-    rmask_status status = rmask_from_bytes(j->t->rows, j->t->cols, j->t->cells, (size_t)j->t->cols, allocator, &mask, NULL);
-    if (!status) status = use(j, mask);
-    rmask_release(mask);
-    return status;
-}
-
-static rmask_status use_bits(const job *j, const rmask *mask)
-{
+    const job *j = context;
     rmask *tiles;
     rmask_status status = rmask_coarsen(mask, 8, 8, &tiles, NULL, NULL);
     if (!status) status = rmask_export_tile_bits(mask, tiles, 8, 8, j->bits, (size_t)-1, NULL);
@@ -383,8 +374,9 @@ static rmask_status use_bits(const job *j, const rmask *mask)
     return status;
 }
 
-static rmask_status use_packed_mask(const job *j, const rmask *mask)
+static rmask_status use_packed_mask(const rmask *mask, void *context)
 {
+    const job *j = context;
     rmask *tiles;
     rmask_status status = rmask_coarsen(mask, 8, 8, &tiles, NULL, NULL);
     if (!status) status = rmask_export_packed_mask(mask, tiles, 8, 8, j->room, j->bits, (size_t)-1, NULL);
@@ -392,17 +384,18 @@ static rmask_status use_packed_mask(const job *j, const rmask *mask)
     return status;
 }
 
-static rmask_status use_pages(const job *j, const rmask *mask)
+static rmask_status use_pages(const rmask *mask, void *context)
 {
+    const job *j = context;
     const int32_t row = mask ? rmask_rows(mask) - 1 : 0, len = rmask_cols(mask);
     int32_t count, out_len;
     memset(j->room, 0, (size_t)len * sizeof *j->room);
     return rmask_export_pages(&mask, &row, 1, j->room, (size_t)len, &len, 1, j->more, (size_t)len, &count, &out_len, NULL);
 }
 
-static rmask_status run_bits(const rmask_allocator *a, void *j) { return with_mask(j, a, use_bits); }
-static rmask_status run_packed_mask(const rmask_allocator *a, void *j) { return with_mask(j, a, use_packed_mask); }
-static rmask_status run_pages(const rmask_allocator *a, void *j) { return with_mask(j, a, use_pages); }
+static rmask_status run_bits(const rmask_allocator *a, void *j) { return with_mask(((job *)j)->t, a, use_bits, j); }
+static rmask_status run_packed_mask(const rmask_allocator *a, void *j) { return with_mask(((job *)j)->t, a, use_packed_mask, j); }
+static rmask_status run_pages(const rmask_allocator *a, void *j) { return with_mask(((job *)j)->t, a, use_pages, j); }
 
 static void out_of_memory_leaves_nothing(void **state)
 {

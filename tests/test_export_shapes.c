@@ -353,29 +353,21 @@ typedef struct job {
     size_t num_slices;
 } job;
 
-/* Makes the twin's mask with `allocator` and hands it on. */
-static rmask_status with_mask(const job *j, const rmask_allocator *allocator, rmask_status (*use)(const job *, const rmask *))
+static rmask_status use_flashmask(const rmask *mask, void *context)
 {
-    rmask *mask = NULL;
-    rmask_status status = rmask_from_bytes(j->t->rows, j->t->cols, j->t->cells, (size_t)j->t->cols, allocator, &mask, NULL);
-    if (!status) status = use(j, mask);
-    rmask_release(mask);
-    return status;
-}
-
-static rmask_status use_flashmask(const job *j, const rmask *mask)
-{
+    const job *j = context;
     return rmask_export_flashmask(mask, false, 4, j->room, NULL);
 }
 
-static rmask_status use_slices(const job *j, const rmask *mask)
+static rmask_status use_slices(const rmask *mask, void *context)
 {
+    const job *j = context;
     size_t count;
     return rmask_export_slices(mask, j->room, j->more, j->types, j->num_slices, &count, NULL);
 }
 
-static rmask_status run_flashmask(const rmask_allocator *a, void *j) { return with_mask(j, a, use_flashmask); }
-static rmask_status run_slices(const rmask_allocator *a, void *j) { return with_mask(j, a, use_slices); }
+static rmask_status run_flashmask(const rmask_allocator *a, void *j) { return with_mask(((job *)j)->t, a, use_flashmask, j); }
+static rmask_status run_slices(const rmask_allocator *a, void *j) { return with_mask(((job *)j)->t, a, use_slices, j); }
 
 static rmask_status made(rmask_status status, rmask *out, const twin *t)
 {

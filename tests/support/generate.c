@@ -289,3 +289,16 @@ twin *generate_any(int32_t rows, int32_t cols, rng *random)
 {
     return generate((int)rng_below(random, NUM_KINDS), rows, cols, random);
 }
+
+void draw_part(int32_t size, int32_t *begin, int32_t *end, rng *random)
+{
+    *begin = rng_chance(random, 0.3) ? 0 : (int32_t)rng_between(random, 0, size);
+    *end = rng_chance(random, 0.3) ? size : (int32_t)rng_between(random, *begin, size);
+}
+
+int32_t draw_shift(int32_t size, rng *random)
+{
+    if (rng_chance(random, 0.2)) return 0;
+    if (rng_chance(random, 0.1)) return (int32_t)rng_between(random, -INT32_MAX - 1, INT32_MAX);
+    return (int32_t)rng_between(random, -(rng_chance(random, 0.5) ? 5 : size), rng_chance(random, 0.5) ? 5 : size);
+}

@@ -26,4 +26,10 @@ extern const int num_shapes, num_small_shapes; /* the small ones come first and 
 /* A small grid of any form, none of its sides 0, with at most `max_cells` cells. */
 shape random_shape(int64_t max_cells, rng *random);
 
+/* A side's part, from nothing to all of it. */
+void draw_part(int32_t size, int32_t *begin, int32_t *end, rng *random);
+
+/* How far to shift a side: not at all, a little, within its size, or by anything. */
+int32_t draw_shift(int32_t size, rng *random);
+
 #endif

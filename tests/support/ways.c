@@ -258,3 +258,13 @@ rmask *make(int way, const twin *t, const rmask_allocator *allocator, rng *rando
 rmask *make_plain(const twin *t) { return make_csr(t, NULL, NULL); }
 
 rmask *make_any(const twin *t, rng *random) { return make((int)rng_below(random, NUM_WAYS), t, NULL, random); }
+
+rmask_status with_mask(const twin *t, const rmask_allocator *allocator, rmask_status (*use)(const rmask *mask, void *context),
+                       void *context)
+{
+    rmask *mask = NULL;
+    rmask_status status = rmask_from_bytes(t->rows, t->cols, t->cells, (size_t)t->cols, allocator, &mask, NULL);
+    if (!status) status = use(mask, context);
+    rmask_release(mask);
+    return status;
+}

@@ -17,4 +17,8 @@ rmask *make(int way, const twin *t, const rmask_allocator *allocator, rng *rando
 rmask *make_plain(const twin *t);
 rmask *make_any(const twin *t, rng *random);
 
+/* Makes a mask of the twin's cells with `allocator`, hands it on to `use`, and releases it: for work that may run out of memory. */
+rmask_status with_mask(const twin *t, const rmask_allocator *allocator, rmask_status (*use)(const rmask *mask, void *context),
+                       void *context);
+
 #endif
