@@ -136,6 +136,7 @@ static void sequences_masks_and_pages(void **state)
     WRONG(&p, s->num_queries, -1, "sequence 0 has -1 queries");
     WRONG(&p, s->num_keys, INT32_MIN, "keys");
     WRONG(&p, s->num_queries, 21, "say where they are in first_position");
+    WRONG(&p, s->first_position, -2, "has the first position -2");
     REFUSED(&p, s->first_position, INT32_MAX, RMASK_ERR_RANGE, "ends past token");
     REFUSED(&p, s->num_keys, INT32_MAX, RMASK_ERR_RANGE, "ends past token");
     static const int wrong_masks[] = {-1, 3, 5, INT_MAX, INT_MIN};

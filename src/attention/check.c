@@ -118,6 +118,9 @@ static rmask_status check_sequence(const rmask_attention_args *args, int index, 
     if (sequence->num_queries < 0 || sequence->num_keys < 0)
         return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: sequence %d has %d queries and %d keys", index,
                           sequence->num_queries, sequence->num_keys);
+    if (sequence->first_position < -1)
+        return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: sequence %d has the first position %d; it must be -1 or more",
+                          index, sequence->first_position);
     if (sequence->first_position < 0 && sequence->num_queries > sequence->num_keys)
         return rmask_fail(error, RMASK_ERR_ARGUMENT,
                           "attention: sequence %d has %d queries at the end of %d keys; say where they are in first_position",
