@@ -59,6 +59,16 @@ template <int NUM> __global__ void __launch_bounds__(CU_PAGE_WARPS *CU_LANES) pa
     cu_pages_write(&requests, num, i, warp, counts);
 }
 
+template <typename Job>
+rmask_status launch(void (*kernel)(Job), dim3 grid, int block_threads, const Job &job, rmask_cuda_stream stream, const char *what, rmask_error *error)
+{
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = dim3(static_cast<unsigned>(block_threads));
+    config.stream = stream;
+    return finish(cudaLaunchKernelEx(&config, kernel, job), what, error);
+}
+
 } // namespace
 
 extern "C" {
@@ -70,41 +80,38 @@ rmask_status rmask_cu_copy(void *to, const void *from, size_t num_bytes, rmask_c
 
 rmask_status rmask_cu_rows(const cu_rows_job *job, rmask_cuda_stream stream, rmask_error *error)
 {
-    const unsigned blocks = static_cast<unsigned>((static_cast<int64_t>(job->num_rows) + 1 + BLOCK_WARPS - 1) / BLOCK_WARPS);
+    const auto blocks = (static_cast<int64_t>(job->num_rows) + 1 + BLOCK_WARPS - 1) / BLOCK_WARPS;
     const auto kernel = job->what.num_masks > 1 ? job->what.is_tiled ? rows_kernel<0, true> : rows_kernel<0, false>
                         : job->what.is_tiled    ? rows_kernel<1, true>
                                                 : rows_kernel<1, false>;
-    kernel<<<blocks, BLOCK_THREADS, 0, stream>>>(*job);
-    return finish(cudaGetLastError(), "expand rows", error);
+    return launch(kernel, dim3(static_cast<unsigned>(blocks)), BLOCK_THREADS, *job, stream, "expand rows", error);
 }
 
 rmask_status rmask_cu_dense(const cu_dense_job *job, rmask_cuda_stream stream, rmask_error *error)
 {
     const int64_t blocks = (cu_dense_pieces(job) + BLOCK_THREADS - 1) / BLOCK_THREADS;
     const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(std::min(job->num_rows, 65535)));
-    (job->what.is_tiled ? dense_kernel<true> : dense_kernel<false>)<<<grid, BLOCK_THREADS, 0, stream>>>(*job);
-    return finish(cudaGetLastError(), "expand cells", error);
+    return launch(job->what.is_tiled ? dense_kernel<true> : dense_kernel<false>, grid, BLOCK_THREADS, *job, stream, "expand cells", error);
 }
 
 rmask_status rmask_cu_tiles(const cu_tiles_job *job, rmask_cuda_stream stream, rmask_error *error)
 {
     const uint64_t threads = cu_tile_pieces(job) * job->max_tiles, blocks = (threads + BLOCK_THREADS - 1) / BLOCK_THREADS;
-    tiles_kernel<<<static_cast<unsigned>(std::min<uint64_t>(blocks, MAX_BLOCKS)), BLOCK_THREADS, 0, stream>>>(*job);
-    return finish(cudaGetLastError(), "expand tiles", error);
+    const dim3 grid(static_cast<unsigned>(std::min<uint64_t>(blocks, MAX_BLOCKS)));
+    return launch(tiles_kernel, grid, BLOCK_THREADS, *job, stream, "expand tiles", error);
 }
 
 rmask_status rmask_cu_packed(const cu_tiles_job *job, rmask_cuda_stream stream, rmask_error *error)
 {
-    const auto blocks = static_cast<unsigned>(std::min<int64_t>(static_cast<int64_t>(job->num_rows) + 1, MAX_BLOCKS));
-    packed_kernel<<<blocks, BLOCK_THREADS, 0, stream>>>(*job);
-    return finish(cudaGetLastError(), "pack tiles", error);
+    const dim3 grid(static_cast<unsigned>(std::min<int64_t>(static_cast<int64_t>(job->num_rows) + 1, MAX_BLOCKS)));
+    return launch(packed_kernel, grid, BLOCK_THREADS, *job, stream, "pack tiles", error);
 }
 
 rmask_status rmask_cu_pages(const rmask_cuda_requests *requests, rmask_cuda_stream stream, rmask_error *error)
 {
-    const auto blocks = static_cast<unsigned>(requests->num_requests) * static_cast<unsigned>(requests->num_groups);
-    (requests->heads_per_group == 1 ? pages_kernel<1> : pages_kernel<0>)<<<blocks, CU_PAGE_WARPS * CU_LANES, 0, stream>>>(*requests);
-    return finish(cudaGetLastError(), "write block tables", error);
+    const dim3 grid(static_cast<unsigned>(requests->num_requests) * static_cast<unsigned>(requests->num_groups));
+    const auto kernel = requests->heads_per_group == 1 ? pages_kernel<1> : pages_kernel<0>;
+    return launch(kernel, grid, CU_PAGE_WARPS * CU_LANES, *requests, stream, "write block tables", error);
 }
 
 rmask_status rmask_cu_sums(int64_t *values, int64_t num, void *workspace, size_t *workspace_bytes, rmask_cuda_stream stream, rmask_error *error)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Where the tests of libroarmask-cuda run: on a device (device.c), or on the host, where loops stand in for the kernels (host.c). */
+ * Where the tests of libroarmask-cuda run: on a device (device.c; for it simt/ may stand in), or on the host,
+ * where loops stand in for the kernels (host.c). */
 #ifndef ROARMASK_TESTS_CUDA_PLACE_H
 #define ROARMASK_TESTS_CUDA_PLACE_H
 

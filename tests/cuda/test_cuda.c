@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * libroarmask-cuda: every expansion held against the twin and, bit for bit, against the exports of the library. The same text is two programs:
- * test_cuda_logic runs what the kernels' threads do on the host, blocks and lanes in random order; test_cuda_device runs the kernels. */
+ * libroarmask-cuda: every expansion held against the twin and, bit for bit, against the exports of the library. The same text is three programs:
+ * test_cuda_logic runs what the kernels' threads do on the host, blocks and lanes in random order; test_cuda_simt runs the kernels themselves
+ * there; test_cuda_device runs them on a device. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -453,6 +454,20 @@ static void the_largest_grids_are_expanded(void **state)
     free(got), uploaded_drop(&u), rmask_release(full);
 }
 
+/* A launch takes 65,535 rows of blocks; a few columns are all it takes to go beyond. */
+static void more_rows_than_a_launch_are_expanded(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    rmask *mask;
+    expect_ok(rmask_parse("local(3) | columns(2, 11) | random(0.1, seed=1)", 140000, 37, NULL, &mask, test_error));
+    uploaded u;
+    uploaded_put(&u, (const rmask *const[]){mask}, 1, RMASK_A, mask);
+    check_window(&u, true, 0, 140000, 0, 37, &random);
+    check_window(&u, false, 1, 139999, 3, 37, &random);
+    uploaded_drop(&u), rmask_release(mask);
+}
+
 /* ---------------------------------------------------------------- decoding */
 
 enum { MAX_REQUESTS = 12, MAX_PAGES = 3000, MAX_HEADS = 24 };
@@ -793,6 +808,7 @@ int main(void)
         cmocka_unit_test(folds_are_the_algebra),
         cmocka_unit_test(a_union_is_full_where_its_masks_are_not),
         cmocka_unit_test(the_largest_grids_are_expanded),
+        cmocka_unit_test(more_rows_than_a_launch_are_expanded),
         cmocka_unit_test(the_decode_step_keeps_the_pages),
         cmocka_unit_test(the_longest_sequence_does_not_overflow),
         cmocka_unit_test_setup_teardown(an_atlas_is_one_copy, make_folder, remove_folder),
