@@ -5,7 +5,6 @@
 #include "roarmask/export.h"
 #include "support/ways.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
