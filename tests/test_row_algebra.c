@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Functions of two rows, and of lists of rows. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,43 @@ static void two_rows_of_every_width(void **state)
             rmask_release(a), rmask_release(b);
             twin_free(ta), twin_free(tb);
         }
+}
+
+/* Columns crossed by diagonals, from few boundaries to more than a list of cells has room for. */
+static rmask *make_crossed(int32_t cols, rng *random)
+{
+    char text[60000];
+    int len = snprintf(text, sizeof text, "sink(3) | columns(%d) | ", (int)cols - 1);
+    for (int kind = 0; kind < 2; kind++) {
+        const int32_t num = (int32_t)rng_between(random, 1, rng_chance(random, 0.2) ? 2600 : 120);
+        len += snprintf(text + len, sizeof text - (size_t)len, "%s", kind ? ") | diagonals(" : "columns(");
+        for (int32_t i = 0; i < num; i++)
+            len += snprintf(text + len, sizeof text - (size_t)len, "%s%d", i ? ", " : "", (kind ? -1 : 1) * (int)rng_below(random, cols));
+    }
+    len += snprintf(text + len, sizeof text - (size_t)len, ")%s", rng_chance(random, 0.5) ? " | random(0.002, seed=5)" : "");
+    rmask *mask;
+    expect_ok(rmask_parse(text, 24, cols, NULL, &mask, test_error));
+    return mask;
+}
+
+static void two_crossed_rows(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    static const int32_t widths[] = {700, 5000, 65535, 65536, 65537};
+    for (int i = 0; i < 60; i++) {
+        rmask *all[2];
+        twin *twins[2];
+        const int32_t cols = widths[i % 5];
+        for (int k = 0; k < 2; k++) {
+            all[k] = make_crossed(cols, &random);
+            twins[k] = twin_of(all[k]);
+        }
+        note("crossed rows of %d columns, %d", (int)cols, i);
+        check_two_rows(all[0], all[1], twins[0], twins[1], &random);
+        check_two_rows(all[0], all[0], twins[0], twins[0], &random);
+        for (int k = 0; k < 2; k++) rmask_release(all[k]), twin_free(twins[k]);
+    }
 }
 
 /* ---------------------------------------------------------------- lists of rows */
@@ -176,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_rows_of_every_kind),
         cmocka_unit_test(two_rows_of_every_width),
+        cmocka_unit_test(two_crossed_rows),
         cmocka_unit_test(lists_of_rows),
         cmocka_unit_test(no_rows_at_all),
         cmocka_unit_test(bad_input),

@@ -115,6 +115,35 @@ static void list_pair(row_sink *s, pair_walk *walk, rmask_row_containers a, rmas
     put_pair_plain(s, walk, walk->cols);
 }
 
+enum { LONG_LISTS = 64, MAX_LISTED = 4096 };
+
+static bool is_long(rmask_flips flips)
+{
+    return (flips.fixed_end - flips.fixed) + (flips.sliding_end - flips.sliding) >= LONG_LISTS;
+}
+
+/* A row's columns, when there are at most MAX_LISTED. Reading may need twice the room. */
+static bool list_short_row(const rmask *mask, int32_t row, uint16_t *values, size_t *num)
+{
+    int32_t cols[2 * MAX_LISTED];
+    if (rmask_row(mask, row, cols, 2 * MAX_LISTED, num, NULL) || *num > MAX_LISTED) return false;
+    for (size_t i = 0; i < *num; i++) values[i] = (uint16_t)cols[i];
+    return true;
+}
+
+/* Between many boundaries, columns crossed by diagonals, there are few cells: both rows are listed, and the lists combined as those of
+ * exceptions are. False where that is not so, or the function holds outside of both. */
+static bool combine_listed(row_sink *s, const pair_walk *walk, const rmask *a, int32_t row_a, const rmask *b, int32_t row_b)
+{
+    uint16_t values[2][MAX_LISTED], combined[2 * MAX_LISTED + 8];
+    size_t num[2];
+    if (walk->cols > RMASK_CHUNK_COLS || walk->function & 1 || !is_long(walk->a) || !is_long(walk->b)) return false;
+    if (!list_short_row(a, row_a, values[0], &num[0]) || !list_short_row(b, row_b, values[1], &num[1])) return false;
+    const size_t n = rmask_combine_arrays(combined, walk->function, values[0], num[0], values[1], num[1]);
+    put_array(s, COLUMNS, 0, walk->cols, false, combined, n, 0);
+    return true;
+}
+
 rmask_status rmask_row_combine(const rmask *a, int32_t row_a, const rmask *b, int32_t row_b, rmask_function function, int32_t *cols,
                                size_t capacity, size_t *count, rmask_error *error)
 {
@@ -132,7 +161,8 @@ rmask_status rmask_row_combine(const rmask *a, int32_t row_a, const rmask *b, in
                       .b = rmask_flips_of(rmask_boundaries_of(b, rmask_strip_of(b, row_b)), row_b),
                       .cols = a->cols,
                       .function = (unsigned)function};
-    list_pair(&s, &walk, rmask_containers_of(a, row_a), rmask_containers_of(b, row_b));
+    if (!combine_listed(&s, &walk, a, row_a, b, row_b))
+        list_pair(&s, &walk, rmask_containers_of(a, row_a), rmask_containers_of(b, row_b));
     *count = s.count;
     return cols && s.overflow ? fail_capacity(error, capacity, s.count) : RMASK_OK;
 }
