@@ -237,6 +237,8 @@ int op_main(int argc, char **argv)
         cli_die(CLI_USAGE, "'%s' takes %s, not %zu; see 'roarmask op --help'", name,
                 reshaping->takes_many ? "at least one mask" : "one mask", num_masks);
     check_options(&args, name, reshaping);
+    if (args.all != NULL && args.output.output != NULL && strcmp(args.all, args.output.output) == 0)
+        cli_die(CLI_USAGE, "--all and -o are both %s; give each mask a place of its own", args.all);
     cli_check_output(args.output.output);
 
     rmask **masks = cli_alloc(num_masks, sizeof *masks), *result = NULL;

@@ -195,6 +195,31 @@ static void release_some(void *context, void *memory, size_t num_bytes)
 }
 
 /* Sizes at the upper end are counted, not computed: no overflow on the way. */
+/* Tensors without tokens may have no data. */
+static void no_tokens_need_no_data(void **state)
+{
+    (void)state;
+    static const rmask_attention_method methods[] = {RMASK_ATTENTION_FAST, RMASK_ATTENTION_REFERENCE};
+    for (int m = 0; m < 2; m++) {
+        float query[3 * 8], out[3 * 8];
+        for (int i = 0; i < 24; i++) query[i] = out[i] = 1;
+        rmask_attention_sequence s = {.num_queries = 3, .num_keys = 0, .first_position = 0};
+        rmask_attention_args args = {
+            .query = {query, .token_stride = 8}, .key = {.token_stride = 8}, .value = {.token_stride = 8}, .out = {out, .token_stride = 8},
+            .head_dim = 8, .num_heads = 1, .num_kv_heads = 1, .num_sequences = 1, .sequences = &s, .method = methods[m],
+        };
+        expect_ok(rmask_attention(&args, test_error));
+        for (int i = 0; i < 24; i++) expect(out[i] == 0, "entry %d is %g", i, (double)out[i]);
+        args.out.data = NULL;
+        expect_fails(RMASK_ERR_ARGUMENT, rmask_attention(&args, test_error));
+        s = (rmask_attention_sequence){.num_queries = 0, .num_keys = 3, .first_position = -1};
+        args.query.data = NULL, args.key.data = args.value.data = query;
+        expect_ok(rmask_attention(&args, test_error));
+        args.value.data = NULL;
+        expect_fails(RMASK_ERR_ARGUMENT, rmask_attention(&args, test_error));
+    }
+}
+
 static void hostile_sizes(void **state)
 {
     (void)state;
@@ -365,6 +390,7 @@ int main(void)
         cmocka_unit_test(numbers),
         cmocka_unit_test(sequences_masks_and_pages),
         cmocka_unit_test(nothing_at_all),
+        cmocka_unit_test(no_tokens_need_no_data),
         cmocka_unit_test(hostile_sizes),
         cmocka_unit_test(runs_out_of_memory),
         cmocka_unit_test(memory_stays_small),

@@ -52,7 +52,7 @@ typedef enum rmask_dtype { RMASK_FLOAT32 = 0, RMASK_BFLOAT16, RMASK_FLOAT16 } rm
 /* A tensor of batch x tokens x heads x head_dim. Strides are in elements. Element (b, t, h, d) is at
  * data[b * batch_stride + t * token_stride + h * head_stride + d * dim_stride]. `dim_stride` 0 means 1. All need a
  * dim_stride of 1, but for keys, which may have a token_stride of 1 instead: pages that hold head_dim x tokens.
- * Data is aligned for its type and stays the caller's. */
+ * Data is aligned for its type and stays the caller's; it may be NULL where no sequence has a token of it. */
 typedef struct rmask_tensor {
     void *data;
     rmask_dtype dtype;

@@ -9,10 +9,10 @@
 
 enum { MAX_HEAD_DIM = 512, MAX_BLOCK = 1 << 30 };
 
-rmask_status rmask_attention_check_tensor(const rmask_tensor *tensor, const char *name, bool may_be_columns, bool dry,
+rmask_status rmask_attention_check_tensor(const rmask_tensor *tensor, const char *name, bool may_be_columns, bool may_be_null,
                                           rmask_error *error)
 {
-    if (!tensor->data && !dry) return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: no data for %s", name);
+    if (!tensor->data && !may_be_null) return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: no data for %s", name);
     if ((unsigned)tensor->dtype > RMASK_FLOAT16)
         return rmask_fail(error, RMASK_ERR_ARGUMENT, "attention: %s has the unknown dtype %d", name, (int)tensor->dtype);
     if (tensor->dim_stride == 0 || tensor->dim_stride == 1) {
@@ -132,12 +132,23 @@ static rmask_status check_sequence(const rmask_attention_args *args, int index, 
     return check_pages(args, index, error);
 }
 
+/* Data where there are tokens: an empty tensor may have none. */
+static rmask_status check_tensors(const rmask_attention_args *args, bool dry, rmask_error *error)
+{
+    bool no_queries = true, no_keys = true;
+    for (int i = 0; args->sequences && i < args->num_sequences; i++) {
+        no_queries &= args->sequences[i].num_queries == 0;
+        no_keys &= args->sequences[i].num_keys == 0;
+    }
+    RMASK_TRY(rmask_attention_check_tensor(&args->query, "query", false, dry || no_queries, error));
+    RMASK_TRY(rmask_attention_check_tensor(&args->key, "key", true, dry || no_keys, error));
+    RMASK_TRY(rmask_attention_check_tensor(&args->value, "value", false, dry || no_keys, error));
+    return rmask_attention_check_tensor(&args->out, "out", false, dry || no_queries, error);
+}
+
 rmask_status rmask_attention_check(const rmask_attention_args *args, bool dry, attention_job *job, rmask_error *error)
 {
-    RMASK_TRY(rmask_attention_check_tensor(&args->query, "query", false, dry, error));
-    RMASK_TRY(rmask_attention_check_tensor(&args->key, "key", true, dry, error));
-    RMASK_TRY(rmask_attention_check_tensor(&args->value, "value", false, dry, error));
-    RMASK_TRY(rmask_attention_check_tensor(&args->out, "out", false, dry, error));
+    RMASK_TRY(check_tensors(args, dry, error));
     RMASK_TRY(check_shape(args, error));
     RMASK_TRY(check_numbers(args, error));
     for (int i = 0; i < args->num_sequences; i++) RMASK_TRY(check_sequence(args, i, error));

@@ -22,8 +22,8 @@ typedef struct attention_job {
 /* Checks everything that can be checked without reading a mask's rows, and fills `job`. */
 rmask_status rmask_attention_check(const rmask_attention_args *args, bool dry, attention_job *job, rmask_error *error);
 
-/* One tensor: data unless `dry`, a dtype, strides. */
-rmask_status rmask_attention_check_tensor(const rmask_tensor *tensor, const char *name, bool may_be_columns, bool dry,
+/* One tensor: data unless `may_be_null`, a dtype, strides. */
+rmask_status rmask_attention_check_tensor(const rmask_tensor *tensor, const char *name, bool may_be_columns, bool may_be_null,
                                           rmask_error *error);
 
 /* The first query's position. */
