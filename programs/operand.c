@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,10 +118,31 @@ static bool is_stream(const char *path)
     return strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
 }
 
+/* The file that is being written beside its place: it goes where the command is interrupted. */
+static const char *volatile unfinished;
+
+static void leave_nothing(int number)
+{
+    if (unfinished != NULL)
+        unlink(unfinished);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void watch(const char *part)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    unfinished = part;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (signal(numbers[i], leave_nothing) == SIG_IGN)
+            signal(numbers[i], SIG_IGN); /* nohup, and jobs in the background */
+}
+
 void cli_abandon(cli_file *file)
 {
     if (file->part != NULL)
         remove(file->part);
+    unfinished = NULL;
 }
 
 static _Noreturn void die_unwritten(cli_file *file, int reason)
@@ -145,6 +167,8 @@ cli_file cli_create(const char *path)
     }
     if (file.stream == NULL)
         die_unwritten(&file, errno);
+    if (file.part != NULL)
+        watch(file.part);
     return file;
 }
 
@@ -162,6 +186,7 @@ void cli_finish(cli_file *file)
         errno = reason;
     if (!written || !closed || (file->part != NULL && rename(file->part, file->path) != 0))
         die_unwritten(file, errno);
+    unfinished = NULL;
     free(file->part);
 }
 
