@@ -19,7 +19,7 @@ ctest = ctest --preset $(1) --parallel $(JOBS) --output-junit ctest.xml $(2)
 bench install pictures: override PRESET = release
 
 .DEFAULT_GOAL := build
-.PHONY: help setup build bench test python test-python python-vllm test-vllm vllm bench-python bench-attention profile check-sanitizers fuzz fuzz-keep fuzz-smoke test-cuda bench-cuda test-install test-arm install pictures format clean
+.PHONY: help setup build bench test python test-python python-vllm test-vllm smoke-vllm vllm bench-python bench-attention profile check-sanitizers fuzz fuzz-keep fuzz-smoke test-cuda bench-cuda test-install test-arm install pictures format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -115,8 +115,14 @@ test-python: python .venv/model ## the Python package's tests, those with transf
 python-vllm: .venv-vllm/ready ## build the Python package into .venv-vllm, beside vLLM for the CPU
 	@.venv-vllm/bin/pip --disable-pip-version-check install --quiet --no-build-isolation --no-deps .
 
+# Where everything has just been installed, no test is left out for something that is missing.
+vllm-tests = cd python/tests && ROARMASK_REQUIRE_VLLM=1 ../../.venv-vllm/bin/python -m pytest -q -p no:cacheprovider
+
 test-vllm: python-vllm ## the vLLM plugin's tests, with the real engine and a real model (ROARMASK_MODEL=FOLDER for another)
-	@cd python/tests && ../../.venv-vllm/bin/python -m pytest -q -p no:cacheprovider test_model.py test_vllm_*.py
+	@$(vllm-tests) test_model.py test_vllm_*.py
+
+smoke-vllm: python-vllm ## those of them that matter most, in some four minutes
+	@$(vllm-tests) -m smoke --junitxml=../../build-python/vllm.xml test_vllm_*.py
 
 vllm: python-vllm ## serve SmolLM2 with masks and without, and ask both for the same: report/vllm.json (BENCH="--quick", MODEL, TEXT)
 	@$(if $(TEXT),,scripts/setup.sh text)

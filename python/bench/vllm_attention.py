@@ -16,11 +16,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from vllm import _custom_ops as ops
 from vllm.platforms import current_platform
 
 from roarmask import Mask, paged_attention
 from roarmask._attend import split_cache
+from roarmask.vllm import cpu_kernel
 from roarmask.vllm.step import cut, in_cache_blocks, select
 
 
@@ -61,27 +61,23 @@ class Layer:
         self.calls += 1
         return self.caches[self.calls % self.num_layers]
 
-    def schedule(self, starts: torch.Tensor, lengths: torch.Tensor, table: torch.Tensor, kv_heads: int) -> dict[str, torch.Tensor]:
+    def schedule(self, starts: torch.Tensor, lengths: torch.Tensor, table: torch.Tensor, kv_heads: int) -> cpu_kernel.Arguments:
         """Arguments of vLLM's kernel for these requests."""
-        metadata = ops.cpu_attn_get_scheduler_metadata(
-            num_reqs=len(lengths),
-            num_heads=kv_heads * self.heads // self.kv_heads,
-            num_kv_heads=kv_heads,
+        return cpu_kernel.arguments_of(
+            starts,
+            lengths,
+            table,
+            heads=kv_heads * self.heads // self.kv_heads,
+            kv_heads=kv_heads,
             head_dim=self.dim,
-            seq_lens=lengths,
             dtype=self.dtype,
-            query_start_loc=starts,
-            causal=True,
-            sliding_window_size=-1,
             isa="vec" if self.size % 32 == 0 and self.dim % 32 == 0 else "vec16",
-            enable_kv_split=True,
         )
-        return {"query_start_loc": starts, "seq_lens": lengths, "block_table": table, "scheduler_metadata": metadata}
 
-    def whole(self) -> list[dict[str, torch.Tensor]]:
+    def whole(self) -> list[cpu_kernel.Arguments]:
         return [self.schedule(self.starts, self.lengths, self.table, self.kv_heads)]
 
-    def shortened(self, masks: list[Mask]) -> list[dict[str, torch.Tensor]]:
+    def shortened(self, masks: list[Mask]) -> list[cpu_kernel.Arguments]:
         """Arguments of one call for all heads, or of one for each KV head."""
         pieces = cut(self.starts.numpy(), self.lengths.numpy(), self.size)
         tables = [select(pieces, mask, self.table.numpy(), self.size) for mask in masks]
@@ -91,28 +87,11 @@ class Layer:
             for table in tables
         ]
 
-    def by_vllm(self, calls: list[dict[str, torch.Tensor]], out: torch.Tensor) -> torch.Tensor:
-        cache = self.cache()
-        keys, values = cache.view(len(cache), self.kv_heads, 2 * self.size, self.dim).chunk(2, dim=2)
-        kv_heads, heads = self.kv_heads // len(calls), self.heads // len(calls)
+    def by_vllm(self, calls: list[cpu_kernel.Arguments], out: torch.Tensor) -> torch.Tensor:
+        cache, kv_heads = self.cache(), self.kv_heads // len(calls)
         for number, arguments in enumerate(calls):
-            of_cache, of_query = slice(number * kv_heads, (number + 1) * kv_heads), slice(number * heads, (number + 1) * heads)
-            part = out if len(calls) == 1 else torch.empty_like(out[:, of_query])
-            ops.cpu_attention_with_kv_cache(
-                query=self.query[:, of_query],
-                key_cache=keys[:, of_cache],
-                value_cache=values[:, of_cache],
-                output=part,
-                scale=self.dim**-0.5,
-                causal=True,
-                alibi_slopes=None,
-                sliding_window=-1,
-                softcap=0.0,
-                s_aux=None,
-                **arguments,
-            )
-            if part is not out:
-                out[:, of_query] = part
+            of_call = slice(number * kv_heads, (number + 1) * kv_heads)
+            cpu_kernel.attend(self.query, cache, of_call, arguments, out, scale=self.dim**-0.5)
         return out
 
     def by_kernel(self, masks: list[Mask] | None, block: int, out: torch.Tensor) -> torch.Tensor:

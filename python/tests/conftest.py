@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hypothesis repeats the same examples in every run, unless asked for new ones: --hypothesis-profile=explore.
 
-And a small model to try things on.
+And models to try things on.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,22 @@ from hypothesis import settings
 settings.register_profile("repeat", derandomize=True, deadline=None, max_examples=60, database=None)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("repeat")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a real model: ROARMASK_MODEL, or SmolLM2 out of its package."""
+    import torch
+
+    # What runs the model to compare with, too: threads that wait for each other on cores that others use wait for long.
+    torch.set_num_threads(1)
+    if "ROARMASK_MODEL" in os.environ:
+        return os.environ["ROARMASK_MODEL"]
+    from roarmask import model as roarmask_model
+
+    out = tmp_path_factory.mktemp("model") / "smollm2"
+    roarmask_model.convert(roarmask_model.packaged_gguf(), out)
+    return str(out)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from typing import Any
 
-from test_vllm_engine import BLOCK_SIZE, model, pytestmark  # noqa: F401
+from test_vllm_engine import BLOCK_SIZE, pytestmark  # noqa: F401
 
 WARM, ROUNDS, REQUESTS = 8, 20, 3
 MOST = 5e5  # bytes more than without masks, after more than 100 steps
@@ -71,7 +71,7 @@ def grown(folder: str, masks: Any) -> int:
     return int(lines[0].removeprefix("GROWN "))
 
 
-def test_masks_add_nothing_to_what_grows(model: str) -> None:  # noqa: F811
+def test_masks_add_nothing_to_what_grows(model: str) -> None:
     without, with_masks = grown(model, None), grown(model, MASKS)
     requests = REQUESTS * (ROUNDS - WARM)
     print(f"in use after {requests} requests: {without / 1e6:+.2f} MB without masks, {with_masks / 1e6:+.2f} MB with them")

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from test_vllm_engine import BLOCK_SIZE, MAX_TOKENS, TOLERANCE, model, oracle_of, prompts, pytestmark, run
+from test_vllm_engine import BLOCK_SIZE, MAX_TOKENS, TOLERANCE, oracle_of, prompts, pytestmark, run
 
-__all__ = ["model", "pytestmark"]  # the fixture, and what the tests are skipped for
+__all__ = ["pytestmark"]  # what the tests are skipped for
 
 BLOCK = 16
 EVERY_POLICY = {
@@ -138,6 +138,7 @@ def metric(metrics: str, name: str, layer: int) -> float:
     return next(float(line.split()[-1]) for line in metrics.splitlines() if line.startswith(f'roarmask:{name}{{layer="{layer}"}}'))
 
 
+@pytest.mark.smoke
 def test_prompts_in_chunks_and_decoding(model: str, record_path: Path) -> None:
     asked = prompts(model, [5, 33, 200, 500])
     results, _, metrics = policy_run(model, EVERY_POLICY, [asked], 24, prompt_logprobs=True, enable_prefix_caching=False)

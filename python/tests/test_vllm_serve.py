@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 # With them comes what says why these tests are skipped.
-from test_vllm_engine import BLOCK_SIZE, check_against_oracle, model, prompts, pytestmark  # noqa: F401
+from test_vllm_engine import BLOCK_SIZE, check_against_oracle, prompts, pytestmark  # noqa: F401
 
 SECONDS = float(os.environ.get("ROARMASK_SOAK_SECONDS", "20"))
 TOKENS = 40  # of an answer: more than a block of the cache, so that some do not find the next one free
@@ -105,7 +105,7 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: F811
+def server(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     work = tmp_path_factory.mktemp("serve")
     (work / "masks.toml").write_text(MASKS)
     # Two API servers, whose /metrics is another than one's: test_vllm_engine.py and `make vllm` look at that.
@@ -126,7 +126,7 @@ def metrics(server: Server, prefix: str = "roarmask:") -> dict[str, float]:
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line.startswith(prefix))}
 
 
-def test_metrics_and_log_tell_what_was_read(server: Server, model: str) -> None:  # noqa: F811
+def test_metrics_and_log_tell_what_was_read(server: Server, model: str) -> None:
     before = metrics(server)
     assert before['roarmask:masked{layer="0"}'] == 0
     assert before['roarmask:density{layer="0"}'] == 1
@@ -146,7 +146,7 @@ def test_metrics_and_log_tell_what_was_read(server: Server, model: str) -> None:
     assert "Roaring attention masks: 29 of 30 layers" in log
 
 
-def test_mixed_load(server: Server, model: str) -> None:  # noqa: F811
+def test_mixed_load(server: Server, model: str) -> None:
     asked = prompts(model, [3, 31, 64, 200, 450, 900, 1300])
     known = [server.answer(prompt, TOKENS, logprobs=0) for prompt in asked]
     told = [(choice["token_ids"], [], choice["logprobs"]["token_logprobs"]) for choice in known]
@@ -203,7 +203,8 @@ def test_mixed_load(server: Server, model: str) -> None:  # noqa: F811
     assert "Roaring attention masks: read " in server.log.read_text()
 
 
-def test_a_mask_that_does_not_parse_ends_the_start(model: str, tmp_path: Path) -> None:  # noqa: F811
+@pytest.mark.smoke
+def test_a_mask_that_does_not_parse_ends_the_start(model: str, tmp_path: Path) -> None:
     server = Server(model, tmp_path, "--use-roaring-attention-masks=window(")
     try:
         assert server.process.wait(timeout=300) != 0

@@ -12,7 +12,8 @@
 - choosing: the masks that policies choose for a step
 - tiles: FlexAttention on a paged cache
 - cpu, cuda: the backends
+- cpu_kernel: how vLLM's kernel for the CPU is called
 - stats: counters, and how they reach /metrics
 
-Only setup, layers, masked, cpu and cuda import vLLM.
+Only setup, layers, masked, cpu, cpu_kernel and cuda import vLLM.
 """

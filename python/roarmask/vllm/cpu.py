@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from vllm import _custom_ops as ops
-from vllm import envs
 from vllm.logger import init_logger
 from vllm.v1.attention.backends.cpu_attn import (
     CPUAttentionBackend,
@@ -21,6 +19,7 @@ from vllm.v1.attention.backends.cpu_attn import (
 from roarmask_vllm import wants_masks
 
 from .._attend import MaskLike, paged_attention, split_cache
+from . import cpu_kernel
 from .choosing import Chooser, Shape
 from .layers import MaskedLayer, groups_of_heads
 from .masked import MaskedBuilder, MaskedImpl, MaskSet
@@ -48,7 +47,7 @@ class Call:
 
     first_head: int
     end_head: int
-    arguments: dict[str, torch.Tensor]
+    arguments: cpu_kernel.Arguments
 
 
 @dataclass
@@ -110,32 +109,14 @@ class RoarmaskCPUImpl(MaskedImpl, CPUAttentionBackendImpl):
         return self.masks[0] if self.masks.count(self.masks[0]) == len(self.masks) else self.masks
 
     def _by_table(self, query: torch.Tensor, kv_cache: torch.Tensor, calls: list[Call], output: torch.Tensor) -> None:
-        num_blocks, num_kv_heads, block_size, _ = kv_cache.shape
-        keys, values = kv_cache.view(num_blocks, num_kv_heads, 2 * block_size, -1).chunk(2, dim=2)
         sinks = self.sinks
         if sinks is not None and sinks.dtype not in (torch.bfloat16, torch.float32):
             sinks = sinks.to(torch.float32)
         for call in calls:
-            heads = slice(call.first_head * self.num_queries_per_kv, call.end_head * self.num_queries_per_kv)
-            out = output[:, heads]
-            # The kernel writes tokens next to each other.
-            whole = heads == slice(0, self.num_heads)
-            target = out if whole else torch.empty(out.shape, dtype=out.dtype)
-            ops.cpu_attention_with_kv_cache(
-                query=query[:, heads],
-                key_cache=keys[:, call.first_head : call.end_head],
-                value_cache=values[:, call.first_head : call.end_head],
-                output=target,
-                scale=self.scale,
-                causal=True,
-                alibi_slopes=None,
-                sliding_window=-1,
-                softcap=self.logits_soft_cap,
-                s_aux=None if sinks is None else sinks[heads],
-                **call.arguments,
+            kv_heads = slice(call.first_head, call.end_head)
+            cpu_kernel.attend(
+                query, kv_cache, kv_heads, call.arguments, output, scale=self.scale, soft_cap=self.logits_soft_cap, sinks=sinks
             )
-            if not whole:
-                out.copy_(target)
 
 
 class ChoosingCPUImpl(RoarmaskCPUImpl):
@@ -231,25 +212,15 @@ class RoarmaskCPUMetadataBuilder(MaskedBuilder, CPUAttentionMetadataBuilder):
             calls[masks] = []
             for group in groups_of_heads(masks):
                 num_heads = group.end - group.first
-                seq_lens = torch.from_numpy(tables[group.mask].seq_lens)
-                schedule = ops.cpu_attn_get_scheduler_metadata(
-                    num_reqs=len(seq_lens),
-                    num_heads=num_heads * self.num_heads // self.num_kv_heads,
-                    num_kv_heads=num_heads,
+                arguments = cpu_kernel.arguments_of(
+                    query_start,
+                    torch.from_numpy(tables[group.mask].seq_lens),
+                    torch.from_numpy(tables[group.mask].block_table),
+                    heads=num_heads * self.num_heads // self.num_kv_heads,
+                    kv_heads=num_heads,
                     head_dim=self.head_dim,
-                    seq_lens=seq_lens,
                     dtype=self.dtype,
-                    query_start_loc=query_start,
-                    causal=True,
-                    sliding_window_size=-1,
                     isa=self.isa,
-                    enable_kv_split=envs.VLLM_CPU_ATTN_SPLIT_KV,
                 )
-                arguments = {
-                    "query_start_loc": query_start,
-                    "seq_lens": seq_lens,
-                    "block_table": torch.from_numpy(tables[group.mask].block_table),
-                    "scheduler_metadata": schedule,
-                }
                 calls[masks].append(Call(group.first, group.end, arguments))
         return calls

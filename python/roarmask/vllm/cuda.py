@@ -255,25 +255,27 @@ class TritonBuilder(CUDABuilder, TritonAttentionMetadataBuilder):
     impl_class: ClassVar = TritonImpl
 
 
-class RoarmaskFlashBackend(FlashAttentionBackend):
-    """vLLM's backend with a builder that gives masks to layers. Its name is that of the entry that it stands in for."""
+class CUDABackend:
+    """Of a backend: a builder that gives masks to layers. The backend's name is that of the entry that it stands in for."""
 
-    @staticmethod
-    def get_builder_cls() -> type[FlashAttentionMetadataBuilder]:
-        return FlashBuilder
+    builder_class: ClassVar[Any]
+
+    @classmethod
+    def get_builder_cls(cls) -> Any:
+        return cls.builder_class
 
     @classmethod
     def supported_kv_cache_layouts(cls) -> tuple[KVCacheLayout, ...]:
         return (KVCacheLayout.LBNHC,)
 
 
-class RoarmaskTritonBackend(TritonAttentionBackend):
-    """Likewise."""
+class RoarmaskFlashBackend(CUDABackend, FlashAttentionBackend):
+    """vLLM's for FlashAttention, and masks."""
 
-    @staticmethod
-    def get_builder_cls() -> type[TritonAttentionMetadataBuilder]:
-        return TritonBuilder
+    builder_class: ClassVar = FlashBuilder
 
-    @classmethod
-    def supported_kv_cache_layouts(cls) -> tuple[KVCacheLayout, ...]:
-        return (KVCacheLayout.LBNHC,)
+
+class RoarmaskTritonBackend(CUDABackend, TritonAttentionBackend):
+    """vLLM's for Triton, and masks."""
+
+    builder_class: ClassVar = TritonBuilder
