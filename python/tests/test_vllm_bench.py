@@ -67,7 +67,26 @@ def test_tables() -> None:
     drawn = vllm_table.draw(REPORT)
     assert "`python python/bench/vllm_serve.py --lengths 8000`" in drawn
     assert "load 1.0 to 3.5" in drawn
-    assert "30 layers with masks, which read 12.5% of 80 KV blocks" in drawn
+    assert "masks: 30 layers with masks, which read 12.5% of 80 KV blocks" in drawn
+    assert "policy" not in drawn
+
+
+def test_tables_with_a_policy() -> None:
+    report = copy.deepcopy(REPORT)
+    report["policy"] = "quest(6)"
+    chosen = {"metrics": {**METRICS, "roarmask:choosing_seconds_total": 0.25}, "perplexity": {"8000": 12.2}}
+    report["servers"]["policy"] = server(load([6.0], [0.12], 200.0), **chosen)  # type: ignore[index]
+    report["checks"]["policy"] = {"tokens": 64, "identical": 16, "choices": 100, "identical_choices": 95}  # type: ignore[index]
+    head, line, cells = rows(vllm_table.loads(report))
+    assert len(head) == len(line) == len(cells)
+    assert head[2:7] == ["first token, s", "masks", "times", "policy", "times"]
+    dense, masks, policy = ["30", "60", "400"], ["10", "3.00", "30", "2.00", "1000", "2.50"], ["6", "5.00", "120", "0.50", "200", "0.50"]
+    assert cells == ["8000", "3", *(cell for k in range(3) for cell in (dense[k], *masks[2 * k : 2 * k + 2], *policy[2 * k : 2 * k + 2]))]
+    assert rows(vllm_table.servers(report))[-1] == ["policy", "20", "2.00", "3.40", "12.2", "25.0%", "95.0%"]
+    drawn = vllm_table.draw(report)
+    assert "; policy: quest(6)" in drawn
+    assert "From /metrics, policy: 30 layers" in drawn
+    assert "0.25 s in choosing them" in drawn
 
 
 def test_failures_are_told(tmp_path: Path) -> None:
@@ -146,7 +165,7 @@ def test_wrong_options_are_refused(tmp_path: Path) -> None:
 
 def test_what_there_is_no_time_for_is_left_out() -> None:
     loads = [(length, k) for length in (8000, 2000) for k in (1, 8)]
-    plan = vllm_serve.Plan(loads, 64, 1000.0)
+    plan = vllm_serve.Plan(loads, 64, 1000.0, ["dense", "all cells", "masks", "policy"])
     assert plan.loads == sorted(loads)
     assert plan.leave_out(0, set()) == []  # nothing is known
     plan.took("dense", (2000, 1), 1.0)
@@ -155,9 +174,9 @@ def test_what_there_is_no_time_for_is_left_out() -> None:
     # In tokens of a short prompt: each server's loads, and the perplexities of two, which the mask of all cells has none of.
     dense, masks = (lambda length: length * (1 + length / 6600) + 960), (lambda length: length + 960)
     of_dense = 8 * dense(2000) + 9 * dense(8000) + dense(2000) + dense(8000)
-    of_others = dense(2000) + dense(8000) + 10 * masks(2000) + 10 * masks(8000)
-    assert everything == pytest.approx(80 + (of_dense + of_others) / dense(2000))
-    assert plan.seconds_to_go("masks", set()) == pytest.approx(10 * (masks(2000) + masks(8000)) / dense(2000))
+    of_masks = 10 * (masks(2000) + masks(8000))
+    assert everything == pytest.approx(120 + (of_dense + dense(2000) + dense(8000) + 2 * of_masks) / dense(2000))
+    assert plan.seconds_to_go("policy", set()) == pytest.approx(of_masks / dense(2000))
     # The largest first, and never what is done.
     plan.limit = 100 + everything / 2
     assert plan.leave_out(50, {(2000, 1)}) == [(8000, 8)]

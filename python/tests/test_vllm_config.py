@@ -87,6 +87,19 @@ def test_an_atlas_alone(tmp_path: Path) -> None:
     assert layers(str(path), num_layers=1, heads=3) == [(expected("window(2)"),) * 3]
 
 
+def test_an_atlas_says_what_blocks_it_is_for(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.atlas")
+    Atlas([[Mask.parse("window(2)", SIDE)] * 2] * 3, note='{"block": 32}').save(path)
+    config = Config.parse(path)
+    assert config.block == 32
+    assert config.masks(3, 2, 32 * SIDE) == [(expected("window(2)"),) * 2] * 3
+    with pytest.raises(ConfigError, match="made for blocks of 32 tokens, and `block` is 16"):
+        layers({"default": "atlas", "atlas": path})
+    for note in ("", "written by hand", "[32]", '{"block": "32"}'):
+        Atlas([[Mask.parse("window(2)", SIDE)] * 2] * 3, note=note).save(path)
+        assert Config.parse(path).block == 16
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -107,6 +120,10 @@ def test_an_atlas_alone(tmp_path: Path) -> None:
         ({"layers": {"1": ["dense"]}}, "layer 1: 1 masks, and the model has 2 KV heads"),
         ({"layers": {"1": "no_such(1)"}}, "layer 1: "),
         ("missing.toml", "missing.toml: No such file or directory"),
+        ("missing.atlas", "cannot open missing.atlas: No such file or directory"),
+        ("quest", "default: 'quest': the policy quest is written with its budget, such as quest(0.5)"),
+        ({"layers": {"1": "sink(1) | Quest(4"}}, "layer 1: 'sink(1) | Quest(4': the policy quest is written with its budget"),
+        ("windw(4)", "default: unknown pattern 'windw' at position 0; expected one of full, "),
         ({"default": "atlas", "atlas": "missing.atlas"}, "missing.atlas: "),
     ],
 )
@@ -128,6 +145,14 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r".*") as error:
             layers(value)
         assert message in str(error.value)
+    Atlas([[Mask.parse("causal & window(2)", SIDE)] * 2] * 4).save(tmp_path / "longer.atlas")
+    Atlas([[Mask.parse("causal & window(2)", SIDE)] * 2] * 2).save(tmp_path / "shorter.atlas")
+    for name, number in (("longer", 4), ("shorter", 2)):
+        for value in (str(tmp_path / f"{name}.atlas"), {"default": "atlas", "atlas": str(tmp_path / f"{name}.atlas")}):
+            with pytest.raises(ConfigError, match=f"default: the atlas has {number} layers, and the model 3"):
+                layers(value)
+    # Entries that are named are whoever's they are.
+    assert layers({"default": "atlas(3, 1)", "atlas": str(tmp_path / "longer.atlas")})[0] == (expected("window(2)"),) * 2
     (tmp_path / "bad.toml").write_text("layers = [")
     (tmp_path / "bad.json").write_bytes(b"\xff")
     path.write_bytes(b"damaged")

@@ -54,6 +54,12 @@ def names_a_policy(entry: str) -> bool:
     return _CALL.search(entry) is not None
 
 
+def resembles_a_policy(entry: str) -> str | None:
+    """The name of one that stands in an entry, however it goes on."""
+    match = re.search(rf"\b({'|'.join(_SETTINGS)})\b", entry.lower())
+    return match[1] if match else None
+
+
 def parse(entry: str, block: int, mask_of: Callable[[str], Mask]) -> Chosen | str:
     """An entry with policies in it.
 

@@ -91,8 +91,8 @@ class Config:
             path = Path(value)
             if path.suffix in (".toml", ".json"):
                 return Config.parse(_read(path), path.parent)
-            if path.is_file():
-                return Config.parse({"default": "atlas", "atlas": value})
+            if path.suffix == ".atlas" or path.is_file():
+                return Config.parse({"default": "atlas", "atlas": value, "block": _noted_block(_open_atlas(value)) or DEFAULT_BLOCK})
             return Config.parse({"default": value})
         if not isinstance(value, Mapping):
             raise ConfigError(f"masks are an expression, a path or a table of settings, not {type(value).__name__}")
@@ -132,7 +132,7 @@ class Config:
         Raises:
             ConfigError: a layer or entry that does not exist, an expression that does not parse, a file that cannot be read.
         """
-        maker = _Maker(self, -(-max_tokens // self.block))
+        maker = _Maker(self, num_layers, -(-max_tokens // self.block))
         entries: list[tuple[str, Any]] = [("default", self.default)] * num_layers
         for where, entry in self.layers.items():
             for layer in _layer_numbers(where, num_layers):
@@ -143,17 +143,18 @@ class Config:
 class _Maker:
     """Makes each mask once."""
 
-    def __init__(self, config: Config, side: int) -> None:
-        self.side, self.block = side, config.block
+    def __init__(self, config: Config, num_layers: int, side: int) -> None:
+        self.num_layers, self.side, self.block = num_layers, side, config.block
         self.causal = Mask.parse("causal", side)
         self.own = Mask.parse("diagonals(0)", side)
         self.made: dict[Any, Any] = {}
         self.atlas: Atlas | None = None
         if config.atlas is not None:
-            try:
-                self.atlas = Atlas.open(config.atlas)
-            except (OSError, FormatError) as error:
-                raise ConfigError(f"atlas {config.atlas}: {error}") from error
+            self.atlas = _open_atlas(config.atlas)
+            if (noted := _noted_block(self.atlas) or config.block) != config.block:
+                raise ConfigError(
+                    f"atlas {config.atlas}: its note says that it was made for blocks of {noted} tokens, and `block` is {config.block}"
+                )
             if min(self.atlas.rows, self.atlas.cols) < side:
                 covered = min(self.atlas.rows, self.atlas.cols) * config.block
                 raise ConfigError(
@@ -200,11 +201,20 @@ class _Maker:
             try:
                 return self.finished(Mask.parse(entry, self.side), entry)
             except (ValueError, OSError) as error:
+                if policy := chosen.resembles_a_policy(entry):
+                    raise ConfigError(
+                        f"{where}: {entry!r}: the policy {policy} is written with its budget, such as {policy}(0.5)"
+                    ) from error
                 raise ConfigError(f"{where}: {error}") from error
         if self.atlas is None:
             raise ConfigError(f"{where}: {entry!r} needs `atlas`, the path of one")
         if match[1] is None and self.atlas.heads not in (1, num_kv_heads):
-            raise ConfigError(f"{where}: the atlas has {self.atlas.heads} heads a layer, and the model {num_kv_heads} KV heads")
+            raise ConfigError(
+                f"{where}: the atlas has {self.atlas.heads} heads a layer, and the model {num_kv_heads} KV heads; of query heads "
+                "python -m roarmask.advise makes those of KV heads"
+            )
+        if match[1] is None and (self.atlas.layers > self.num_layers or layer >= self.atlas.layers):
+            raise ConfigError(f"{where}: the atlas has {self.atlas.layers} layers, and the model {self.num_layers}")
         which = (layer, head if self.atlas.heads > 1 else 0) if match[1] is None else (int(match[1]), int(match[2]))
         if which[0] >= self.atlas.layers or which[1] >= self.atlas.heads:
             raise ConfigError(f"{where}: the atlas has {self.atlas.layers} layers of {self.atlas.heads} heads, and no entry {which}")
@@ -220,6 +230,23 @@ class _Maker:
             self.made[key] = self.made.setdefault(part, part)
         made: Mask = self.made[key]
         return made
+
+
+def _open_atlas(path: str) -> Atlas:
+    try:
+        return Atlas.open(path)
+    except (OSError, FormatError) as error:
+        raise ConfigError(getattr(error, "strerror", None) or str(error)) from error
+
+
+def _noted_block(atlas: Atlas) -> int | None:
+    """Tokens of a cell's side, where the atlas's note says so, as that of roarmask.profile does."""
+    try:
+        note = json.loads(atlas.note)
+    except ValueError:
+        return None
+    block = note.get("block") if isinstance(note, dict) else None
+    return block if isinstance(block, int) and block >= 1 else None
 
 
 def _layer_numbers(where: str, num_layers: int) -> Sequence[int]:

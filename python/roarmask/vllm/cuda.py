@@ -200,9 +200,7 @@ class CUDABuilder(MaskedBuilder):
         lens: Int32 = known.numpy()
         return lens
 
-    def _calls(
-        self, mask_sets: Sequence[MaskSet], pieces: Pieces, block_table: torch.Tensor, metadata: Any
-    ) -> dict[MaskSet, list[Any]]:
+    def _calls(self, mask_sets: Sequence[MaskSet], pieces: Pieces, block_table: torch.Tensor, metadata: Any) -> dict[MaskSet, list[Any]]:
         """Of these sets of masks."""
         num_blocks = int(pieces.row.max(initial=0)) + 1
         logical = np.broadcast_to(np.arange(num_blocks, dtype=np.int32), (int(pieces.request.max(initial=0)) + 1, num_blocks))

@@ -48,19 +48,21 @@ def prepare(vllm_config: Any) -> None:
     cells = side * (side + 1) / 2
     fixed = [[mask.nnz for mask in layer if isinstance(mask, Mask)] for layer in masks if layer is not None and not chooses(layer)]
     densities = [sum(counts) / len(counts) / cells for counts in fixed]
-    logger.info(
-        "Roaring attention masks: %d of %d layers, %d distinct masks of %d bytes, blocks of %d tokens, "
-        "%.1f%% of causal attention at %d tokens",
-        len(densities),
-        len(masks),
-        len(distinct),
-        sum(mask.nbytes for mask in distinct),
-        config.block,
-        100 * sum(densities) / max(len(densities), 1),
-        vllm_config.model_config.max_model_len,
-    )
-    if num_choosing := sum(map(chooses, masks)):
-        logger.info("Roaring attention masks: %d layers have masks that policies choose in each step", num_choosing)
+    num_choosing = sum(map(chooses, masks))
+    if densities or not num_choosing:
+        logger.info(
+            "Roaring attention masks: %d of %d layers, %d distinct masks of %d bytes, blocks of %d tokens, "
+            "%.1f%% of causal attention at %d tokens",
+            len(densities),
+            len(masks),
+            len(distinct),
+            sum(mask.nbytes for mask in distinct),
+            config.block,
+            100 * sum(densities) / max(len(densities), 1),
+            vllm_config.model_config.max_model_len,
+        )
+    if num_choosing:
+        logger.info("Roaring attention masks: %d of %d layers have masks that policies choose in each step", num_choosing, len(masks))
 
 
 def model_masks(config: Config, vllm_config: Any) -> list[LayerMasks]:
