@@ -414,7 +414,7 @@ def numbers(text: str) -> list[int]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python python/bench/vllm_serve.py", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="prompts of 500 and 1000 tokens, 1 and 2 at once: two minutes")
+    parser.add_argument("--quick", action="store_true", help="prompts of 500 and 1000 tokens, 1 and 2 at once: two and a half minutes")
     parser.add_argument("--model", type=Path, default=Path("models/smollm2"), help="a checkpoint; the default is made where missing")
     parser.add_argument("--masks", default=MASKS, metavar="CONFIG", help="what the flag is given (default: %(default)s)")
     parser.add_argument(

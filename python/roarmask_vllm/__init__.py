@@ -50,14 +50,17 @@ def _with_flag(add_cli_args: Any) -> Any:
     @functools.wraps(add_cli_args)
     def add(parser: Any) -> Any:
         parser = add_cli_args(parser)
-        parser.add_argument(
+        # `serve --help=AttentionConfig` is where one looks for it.
+        groups = [group for group in parser._action_groups if group.title == "AttentionConfig"]
+        (groups or [parser])[0].add_argument(
             FLAG,
             nargs="?",
             const="",
             default=None,
             metavar="CONFIG",
-            help="Block-sparse attention masks: an expression such as 'sink(4) | window(64)' for all layers, an atlas, or a "
-            "configuration file (.toml, .json); without a value, a default. Write --use-roaring-attention-masks=CONFIG.",
+            help="Block-sparse attention masks: an expression such as 'sink(4) | window(64)' or a policy such as 'quest(32)' "
+            "for all layers, an atlas, or a configuration file (.toml, .json); without a value, a default. "
+            "Write --use-roaring-attention-masks=CONFIG.",
         )
         return parser
 

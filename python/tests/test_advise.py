@@ -148,6 +148,29 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
             assert mask == Mask.parse(one["formula"], 64)
 
 
+def test_a_policy_written_by_hand_into_what_the_command_wrote(tmp_path: Path) -> None:
+    """As docs/advise.md shows: in the place of a layer's entry, or of one KV head's."""
+    pytest.importorskip("roarmask._attention")
+    from roarmask.vllm.chosen import Bound, Chosen
+    from roarmask.vllm.config import Config
+
+    an_atlas(64).save(tmp_path / "a.atlas")
+    assert main([str(tmp_path / "a.atlas"), "-o", str(tmp_path / "c.toml"), "--quiet"]) == 0
+    lines = (tmp_path / "c.toml").read_text().splitlines()
+    assert sum(line.startswith('"1" = ') for line in lines) == 1
+    edited = ['"1" = ["atlas(0, 0)", "sink(1) | quest(0.3)"]' if line.startswith('"1" = ') else line for line in lines]
+    (tmp_path / "c.toml").write_text("\n".join(edited))
+    config = Config.parse(str(tmp_path / "c.toml"))
+    _, (fixed, how) = config.masks(2, 2, 64 * 16)  # type: ignore[misc]
+    assert fixed == an_atlas(64)[0, 0]
+    assert isinstance(how, Chosen)
+    (sink,), (quest,) = how.terms
+    assert isinstance(sink, Mask)
+    assert isinstance(quest, Bound)
+    assert quest.budget == 0.3
+    assert quest.policy.block == config.block == 16
+
+
 @pytest.mark.parametrize("arguments", [["missing.atlas"], ["{}", "--kv-heads", "3"], ["{}", "--block", "32"]])
 def test_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     an_atlas(16).save(tmp_path / "a.atlas")

@@ -211,3 +211,12 @@ def test_a_mask_that_does_not_parse_ends_the_start(model: str, tmp_path: Path) -
     finally:
         server.stop()
     assert "roaring attention masks: default: " in server.log.read_text()
+
+
+@pytest.mark.smoke
+def test_help_shows_the_flag() -> None:
+    """vLLM has found the plugin by its entry point, from its own command line."""
+    command = [sys.executable, "-m", "roarmask_vllm", "serve", "--help=AttentionConfig"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
+    assert "--use-roaring-attention-masks [CONFIG]" in told
+    assert "--attention-backend" in told
