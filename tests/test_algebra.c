@@ -123,6 +123,25 @@ static void many_columns_meet_many_diagonals(void **state)
     }
 }
 
+/* Both masks have columns and diagonals, and single cells toggled: strips so long that their rows are combined as bits. */
+static void crossed_masks_meet(void **state)
+{
+    (void)state;
+    rng random = rng_here();
+    static const double shares[] = {0.02, 0.1, 0.4};
+    for (int i = 0; i < 24; i++) {
+        shape s = {(int32_t)rng_between(&random, 1, 200), (int32_t)rng_between(&random, 60, 400)};
+        if (i % 8 == 0) s = (shape){i == 0 ? 700 : 300, i == 0 ? 64 : 128}; /* more rows than are drawn at once */
+        twin *ta, *tb;
+        rmask *a = make_columns_and_diagonals(s.rows, s.cols, shares[i % 3], &ta, &random);
+        rmask *b = make_columns_and_diagonals(s.rows, s.cols, shares[i / 3 % 3], &tb, &random);
+        note("columns and diagonals in both, %g and %g, %d x %d", shares[i % 3], shares[i / 3 % 3], s.rows, s.cols);
+        check_pair(a, b, ta, tb, &random);
+        rmask_release(a), rmask_release(b);
+        twin_free(ta), twin_free(tb);
+    }
+}
+
 static void wide_rows_with_chunks(void **state)
 {
     (void)state;
@@ -369,6 +388,7 @@ int main(void)
         cmocka_unit_test(every_shape),
         cmocka_unit_test(relatives),
         cmocka_unit_test(many_columns_meet_many_diagonals),
+        cmocka_unit_test(crossed_masks_meet),
         cmocka_unit_test(wide_rows_with_chunks),
         cmocka_unit_test(names_and_laws),
         cmocka_unit_test(structured_results_are_small),

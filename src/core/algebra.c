@@ -59,7 +59,8 @@ static rmask_status combine_row(combiner *c, int32_t row, rmask_row_containers r
 
 /* ---------------------------------------------------------------- a row with crossings */
 
-/* The row's exceptions are among the exceptions of both masks and the crossings: each is looked at by itself. */
+/* The row's exceptions are among the exceptions of both masks and the crossings. A crossing that is neither mask's exception is one, and
+ * the balance has it already; the others are looked at one by one. */
 static rmask_status combine_crossed_row(combiner *c, int32_t row, rmask_row_containers row_a, rmask_row_containers row_b)
 {
     const rmask_boundaries strip_a = strip_at(c->a, row), strip_b = strip_at(c->b, row);
@@ -86,18 +87,19 @@ static rmask_status combine_crossed_row(combiner *c, int32_t row, rmask_row_cont
         i += in_a;
         j += in_b;
         k += crossed;
+        if (!in_a && !in_b) {
+            rmask_vec_put(cols, (int32_t)col);
+            continue;
+        }
         const bool strip_in_a = rmask_strip_has(strip_a, row, col), strip_in_b = rmask_strip_has(strip_b, row, col);
         const bool member = rmask_apply(c->function, strip_in_a != in_a, strip_in_b != in_b);
-        const bool strip_member = rmask_apply(c->function, strip_in_a, strip_in_b) != crossed;
-        if (member == strip_member) continue;
-        rmask_vec_put(cols, (int32_t)col);
-        balance += member ? 1 : -1;
+        const bool combined = rmask_apply(c->function, strip_in_a, strip_in_b), strip_member = combined != crossed;
+        balance += member - combined;
+        if (member != strip_member) rmask_vec_put(cols, (int32_t)col);
     }
-    if (c->count_only)
-        c->draft.exception_balance += balance;
-    else if (cols->len > end_b)
-        return rmask_draft_exceptions(&c->draft, row, cols->at + end_b, cols->len - end_b, balance);
-    return RMASK_OK;
+    c->draft.exception_balance += balance; /* which a row whose exceptions all cancel has, too */
+    if (c->count_only || cols->len == end_b) return RMASK_OK;
+    return rmask_draft_exceptions(&c->draft, row, cols->at + end_b, cols->len - end_b, 0);
 }
 
 /* ---------------------------------------------------------------- all rows */
@@ -121,7 +123,9 @@ static rmask_status combine_exceptions(combiner *c)
 
 static rmask_status combine_all(combiner *c)
 {
-    RMASK_TRY(rmask_combine_strips(&c->draft, c->a, c->b, c->function, &c->crossings));
+    int64_t balance;
+    RMASK_TRY(rmask_combine_strips(&c->draft, c->a, c->b, c->function, &c->crossings, &balance));
+    c->draft.exception_balance += balance;
     if (c->a->header->num_exceptions + c->b->header->num_exceptions + c->crossings.len == 0) return RMASK_OK;
     c->space = rmask_allocate(&c->draft.allocator, 1, sizeof *c->space);
     if (!c->space) return RMASK_ERR_NOMEM;

@@ -7,11 +7,20 @@
 #include "core/exception.h"
 #include "core/inversion.h"
 
-
 /* Puts the strips of function(a, b) into the draft. Where exact strips would cost more than a few wrong cells, those cells (row << 32 |
- * col, ascending) go to `crossings`: there the strips in the draft are wrong, and they have to become exceptions. Mostly they are
- * where fixed boundaries of one mask meet sliding ones of the other. */
-rmask_status rmask_combine_strips(rmask_draft *draft, const rmask *a, const rmask *b, unsigned function, rmask_u64_vec *crossings);
+ * col, ascending) go to `crossings`: there the strips in the draft are wrong, and they have to become exceptions. `balance`
+ * is the number of them outside the draft's strips minus the number inside. Mostly they are where fixed boundaries of one mask meet sliding
+ * ones of the other. */
+rmask_status rmask_combine_strips(rmask_draft *draft, const rmask *a, const rmask *b, unsigned function, rmask_u64_vec *crossings,
+                                  int64_t *balance);
+
+/* Whether two strips have so many boundaries for their columns that their rows are cheaper as bits. */
+bool rmask_suits_bits(rmask_boundaries a, rmask_boundaries b, int32_t cols);
+
+/* Appends the cells (row << 32 | col, ascending) of a function of two strips in these rows; `cells` has room for them. The allocator is
+ * for working memory in proportion to the columns. */
+rmask_status rmask_put_cells_of_strips(rmask_boundaries a, rmask_boundaries b, int32_t row_begin, int32_t row_end, int32_t cols,
+                                       unsigned function, const rmask_allocator *allocator, rmask_u64_vec *cells);
 
 /* Where the strips of two rows have the memberships s1 and s2, function(full memberships) differs from function(s1, s2) just where
  * the function returned here holds for the exceptions. It is false of none and none. */

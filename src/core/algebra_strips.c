@@ -33,6 +33,7 @@ typedef struct rows_pair {
     rmask_int32_vec fixed, sliding; /* the lists being made */
     rmask_int32_vec cuts;
     rmask_u64_vec *crossings;
+    int64_t balance; /* of the crossings */
 } rows_pair;
 
 static const rmask_allocator *allocator_of(const rows_pair *pair) { return &pair->draft->allocator; }
@@ -53,11 +54,12 @@ static bool reserve_lists(rows_pair *pair)
 /* ---------------------------------------------------------------- cuts */
 
 /* For each sliding boundary, the fixed ones that it meets strictly inside the rows: those that meet in the last one are in order up to
- * there. Appends the rows to `cuts` where given. */
-static uint64_t find_cuts(const rows_pair *pair, rmask_boundaries fixed, rmask_boundaries sliding, rmask_int32_vec *cuts)
+ * there. Appends the rows to `cuts` where given. Stops where there are more than `most`. */
+static uint64_t find_cuts(const rows_pair *pair, rmask_boundaries fixed, rmask_boundaries sliding, rmask_int32_vec *cuts, uint64_t most)
 {
     uint64_t num_cuts = 0;
-    for (size_t j = 0; j < sliding.num_sliding; j++) {
+    if (pair->row_end - pair->row_begin < 2) return 0;
+    for (size_t j = 0; j < sliding.num_sliding && num_cuts <= most; j++) {
         const int64_t w = sliding.sliding[j];
         const int64_t lowest = w + pair->row_begin > 0 ? w + pair->row_begin : 0;
         const size_t begin = rmask_upper_bound(fixed.fixed, fixed.num_fixed, lowest);
@@ -66,6 +68,13 @@ static uint64_t find_cuts(const rows_pair *pair, rmask_boundaries fixed, rmask_b
         num_cuts += end > begin ? end - begin : 0;
     }
     return num_cuts;
+}
+
+/* The cuts in these rows; any number above `most` where there are more. */
+static uint64_t count_cuts(const rows_pair *pair, uint64_t most)
+{
+    const uint64_t num_cuts = find_cuts(pair, pair->a, pair->b, NULL, most);
+    return num_cuts > most ? num_cuts : num_cuts + find_cuts(pair, pair->b, pair->a, NULL, most - num_cuts);
 }
 
 /* The next boundary of four ascending lists in the order of their columns in row `row`; lists 0 and 1 are fixed, 2 and 3 sliding. In
@@ -124,8 +133,8 @@ static rmask_status cut_rows(rows_pair *pair, uint64_t num_cuts, uint64_t most_b
     pair->cuts.len = 0;
     if (num_cuts > INT32_MAX || !rmask_vec_reserve(allocator_of(pair), &pair->cuts, num_cuts + 1)) return RMASK_ERR_NOMEM;
     rmask_vec_put(&pair->cuts, pair->row_begin);
-    find_cuts(pair, pair->a, pair->b, &pair->cuts);
-    find_cuts(pair, pair->b, pair->a, &pair->cuts);
+    find_cuts(pair, pair->a, pair->b, &pair->cuts, UINT64_MAX);
+    find_cuts(pair, pair->b, pair->a, &pair->cuts, UINT64_MAX);
     if (pair->cuts.len > 2) qsort(pair->cuts.at, pair->cuts.len, sizeof *pair->cuts.at, compare_int32);
     *done = true;
     for (size_t i = 0; i < pair->cuts.len && *done; i++) {
@@ -234,8 +243,8 @@ static rmask_status count_memberships(rows_pair *pair, int32_t row_begin, int32_
     if (!reserve_lists(pair)) return RMASK_ERR_NOMEM;
     const rmask_boundaries *a = &pair->a, *b = &pair->b;
     const rmask_boundaries either = {
-        pair->fixed.at, rmask_combine_lists(pair->fixed.at, RMASK_XOR, a->fixed, a->num_fixed, b->fixed, b->num_fixed),
-        pair->sliding.at, rmask_combine_lists(pair->sliding.at, RMASK_XOR, a->sliding, a->num_sliding, b->sliding, b->num_sliding)};
+        pair->fixed.at, rmask_toggle_lists(pair->fixed.at, a->fixed, a->num_fixed, b->fixed, b->num_fixed, 0),
+        pair->sliding.at, rmask_toggle_lists(pair->sliding.at, a->sliding, a->num_sliding, b->sliding, b->num_sliding, 0)};
     const uint64_t in_a = rmask_strip_count(*a, row_begin, row_end, pair->cols);
     const uint64_t in_b = rmask_strip_count(*b, row_begin, row_end, pair->cols);
     const uint64_t in_one = rmask_strip_count(either, row_begin, row_end, pair->cols);
@@ -284,6 +293,9 @@ static rmask_status put_wrong_rows(rows_pair *pair, int32_t row_begin, int32_t r
 {
     if (num_cells == 0) return RMASK_OK;
     if ((uint64_t)(row_end - row_begin) <= ROWS_A_CELL * num_cells) {
+        if (rmask_suits_bits(pair->a, pair->b, pair->cols))
+            return rmask_put_cells_of_strips(pair->a, pair->b, row_begin, row_end, pair->cols, wrong, allocator_of(pair),
+                                             pair->crossings);
         for (int32_t row = row_begin; row < row_end; row++) put_wrong_row(pair, row, wrong);
         return RMASK_OK;
     }
@@ -296,11 +308,12 @@ static rmask_status put_wrong_rows(rows_pair *pair, int32_t row_begin, int32_t r
 }
 
 /* The strips of a function without a product, and the `num_cells` cells where it is wrong. */
-static rmask_status put_stand_in(rows_pair *pair, unsigned stand_in, uint64_t num_cells)
+static rmask_status put_stand_in(rows_pair *pair, unsigned stand_in, uint64_t num_cells, int64_t balance)
 {
     const unsigned function = pair->function;
     if (!rmask_vec_reserve(allocator_of(pair), pair->crossings, num_cells)) return RMASK_ERR_NOMEM;
     RMASK_TRY(put_wrong_rows(pair, pair->row_begin, pair->row_end, function ^ stand_in, num_cells));
+    pair->balance += balance;
     pair->function = stand_in;
     const rmask_status status = put_uncut_rows(pair);
     pair->function = function;
@@ -342,6 +355,7 @@ static uint64_t stand_in_bytes(const rows_pair *pair, unsigned stand_in)
 typedef struct way {
     unsigned stand_in; /* CROSSINGS for the crossings */
     uint64_t cells, bytes;
+    int64_t balance; /* cells of the function minus those of the stand-in; with CROSSINGS minus nothing */
 } way;
 
 enum { CROSSINGS = 16 };
@@ -351,50 +365,63 @@ static rmask_status find_way(rows_pair *pair, way *best)
 {
     uint64_t memberships[4];
     RMASK_TRY(count_memberships(pair, pair->row_begin, pair->row_end, memberships));
+    const uint64_t members = count_wrong(memberships, pair->function);
     *best = (way){.bytes = UINT64_MAX};
-    if (has_product(pair->function)) {
-        const uint64_t cells = count_crossings(pair, pair->a, pair->b) + count_crossings(pair, pair->b, pair->a);
-        *best = (way){CROSSINGS, cells, exception_bytes(pair, cells) + list_bytes(pair->a) + list_bytes(pair->b)};
-    }
     for (unsigned stand_in = 0; stand_in < 16; stand_in++) {
         if (has_product(stand_in)) continue;
         const uint64_t cells = count_wrong(memberships, pair->function ^ stand_in);
         const uint64_t bytes = exception_bytes(pair, cells) + stand_in_bytes(pair, stand_in);
-        if (bytes < best->bytes) *best = (way){stand_in, cells, bytes};
+        const int64_t balance = (int64_t)(members - count_wrong(memberships, stand_in));
+        if (bytes < best->bytes) *best = (way){stand_in, cells, bytes, balance};
+    }
+    const uint64_t bytes_both = list_bytes(pair->a) + list_bytes(pair->b);
+    if (has_product(pair->function) && bytes_both <= best->bytes) {
+        const uint64_t cells = count_crossings(pair, pair->a, pair->b) + count_crossings(pair, pair->b, pair->a);
+        const uint64_t bytes = exception_bytes(pair, cells) + bytes_both;
+        if (bytes <= best->bytes) *best = (way){CROSSINGS, cells, bytes, (int64_t)members};
     }
     return RMASK_OK;
 }
 
-static rmask_status put_crossed_rows(rows_pair *pair, uint64_t num_cells)
+/* The strips without the crossings, and those; `members` is the number of cells that the rows have with them. */
+static rmask_status put_crossed_rows(rows_pair *pair, uint64_t num_cells, int64_t members)
 {
     const size_t begin = pair->crossings->len;
     if (!rmask_vec_reserve(allocator_of(pair), pair->crossings, num_cells)) return RMASK_ERR_NOMEM;
     put_crossings(pair, pair->a, pair->b);
     put_crossings(pair, pair->b, pair->a);
     RMASK_TRY(sort_crossings(pair, begin));
-    return put_uncut_rows(pair);
+    RMASK_TRY(put_uncut_rows(pair));
+    const rmask_boundaries uncut = {pair->fixed.at, pair->fixed.len, pair->sliding.at, pair->sliding.len};
+    pair->balance += members - (int64_t)rmask_strip_count(uncut, pair->row_begin, pair->row_end, pair->cols);
+    return RMASK_OK;
 }
 
 static rmask_status combine_rows(rows_pair *pair)
 {
     bool done;
     const bool product = has_product(pair->function);
-    const uint64_t num_cuts = product ? find_cuts(pair, pair->a, pair->b, NULL) + find_cuts(pair, pair->b, pair->a, NULL) : 0;
     const uint64_t rows = (uint64_t)(pair->row_end - pair->row_begin);
-    const uint64_t most_bytes = (num_cuts + 1) * (sizeof(rmask_strip) + list_bytes(pair->a) + list_bytes(pair->b));
-    if (most_bytes <= FEW_BYTES && most_bytes <= rows * FEW_BYTES_A_ROW)
-        return product ? cut_rows(pair, num_cuts, UINT64_MAX, &done) : put_uncut_rows(pair);
+    const uint64_t cut_bytes = sizeof(rmask_strip) + list_bytes(pair->a) + list_bytes(pair->b);
+    const uint64_t few_bytes = rows < FEW_BYTES / FEW_BYTES_A_ROW ? rows * FEW_BYTES_A_ROW : FEW_BYTES;
+    if (cut_bytes <= few_bytes) {
+        const uint64_t most = few_bytes / cut_bytes - 1, num_cuts = product ? count_cuts(pair, most) : 0;
+        if (num_cuts <= most) return product ? cut_rows(pair, num_cuts, UINT64_MAX, &done) : put_uncut_rows(pair);
+    }
 
     way best;
     RMASK_TRY(find_way(pair, &best));
-    if (product && num_cuts * STRIP_BYTES <= best.bytes) {
+    const uint64_t most_cuts = best.bytes / STRIP_BYTES, num_cuts = product ? count_cuts(pair, most_cuts) : 0;
+    if (product && num_cuts <= most_cuts) {
         RMASK_TRY(try_cuts(pair, num_cuts, sizeof(rmask_strip) + best.bytes, &done));
         if (done) return RMASK_OK;
     }
-    return best.stand_in == CROSSINGS ? put_crossed_rows(pair, best.cells) : put_stand_in(pair, best.stand_in, best.cells);
+    return best.stand_in == CROSSINGS ? put_crossed_rows(pair, best.cells, best.balance)
+                                      : put_stand_in(pair, best.stand_in, best.cells, best.balance);
 }
 
-rmask_status rmask_combine_strips(rmask_draft *draft, const rmask *a, const rmask *b, unsigned function, rmask_u64_vec *crossings)
+rmask_status rmask_combine_strips(rmask_draft *draft, const rmask *a, const rmask *b, unsigned function, rmask_u64_vec *crossings,
+                                  int64_t *balance)
 {
     rows_pair pair = {.draft = draft, .function = function, .cols = a->cols, .crossings = crossings};
     const rmask_strip *strip_a = a->strips, *strip_b = b->strips;
@@ -411,6 +438,7 @@ rmask_status rmask_combine_strips(rmask_draft *draft, const rmask *a, const rmas
         strip_a += end_a == pair.row_end;
         strip_b += end_b == pair.row_end;
     }
+    *balance = pair.balance;
     rmask_vec_free(&draft->allocator, &pair.fixed);
     rmask_vec_free(&draft->allocator, &pair.sliding);
     rmask_vec_free(&draft->allocator, &pair.cuts);

@@ -4,6 +4,7 @@
 
 size_t rmask_combine_lists(int32_t *out, unsigned function, const int32_t *a, size_t num_a, const int32_t *b, size_t num_b)
 {
+    if (function == 0 || function == 15) return 0;
     size_t len = 0, i = 0, j = 0;
     bool before = rmask_apply(function, false, false);
     while (i < num_a || j < num_b) {

@@ -320,7 +320,8 @@ static rmask_status cut_strips(rmask_placer *placer, rmask_u64_vec *crossings, r
     rmask_status status = rmask_draft_finish(&placer->draft, &uncut, error);
     if (!status) status = rmask_draft_finish(&placer->bands, &bands, error);
     if (!status) {
-        status = rmask_combine_strips(&result, uncut, bands, RMASK_AND, crossings);
+        int64_t balance; /* the cells' exchange counts them */
+        status = rmask_combine_strips(&result, uncut, bands, RMASK_AND, crossings, &balance);
         if (status && !result.failed) result.failed = status;
         status = rmask_draft_finish(&result, out, error);
     }

@@ -2,6 +2,7 @@
  * Every way of making a mask of given cells. */
 #include "ways.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -258,6 +259,44 @@ rmask *make(int way, const twin *t, const rmask_allocator *allocator, rng *rando
 rmask *make_plain(const twin *t) { return make_csr(t, NULL, NULL); }
 
 rmask *make_any(const twin *t, rng *random) { return make((int)rng_below(random, NUM_WAYS), t, NULL, random); }
+
+/* Puts the cells of a family of lines into the twin, and its name and numbers into the text; returns the text's end. */
+static char *draw_lines(const char *name, int32_t begin, int32_t end, double share, twin *t, char *text, rng *random)
+{
+    char *at = text + sprintf(text, "%s(%d", name, end); /* outside of the grid: no list is empty */
+    for (int32_t line = begin; line < end; line++) {
+        if (!rng_chance(random, share)) continue;
+        at += sprintf(at, ", %d", line);
+        for (int32_t row = 0; row < t->rows; row++) {
+            const int32_t col = strcmp(name, "columns") == 0 ? line : row - line;
+            if (col >= 0 && col < t->cols) twin_at(t, row)[col] = 1;
+        }
+    }
+    return at + sprintf(at, ")");
+}
+
+rmask *make_columns_and_diagonals(int32_t rows, int32_t cols, double share, twin **t, rng *random)
+{
+    twin *toggled = twin_create(rows, cols);
+    char *text = must_allocate(24 * ((size_t)rows + 2 * (size_t)cols + 4)), *end;
+    *t = twin_create(rows, cols);
+    end = draw_lines("columns", 0, cols, share, *t, text, random);
+    end += sprintf(end, " | ");
+    draw_lines("diagonals", -cols + 1, rows, share, *t, end, random);
+    for (int32_t row = 0; row < rows; row++)
+        for (int64_t i = rng_chance(random, 0.2) ? 0 : rng_below(random, 30); i > 0; i--) {
+            const int32_t col = (int32_t)rng_below(random, cols);
+            twin_at(toggled, row)[col] = 1;
+        }
+    for (size_t i = 0; i < (size_t)rows * (size_t)cols; i++) (*t)->cells[i] ^= toggled->cells[i];
+    rmask *lines, *exceptions = make_plain(toggled), *made;
+    expect_ok(rmask_parse(text, rows, cols, NULL, &lines, test_error));
+    expect_ok(rmask_xor(lines, exceptions, &made, test_error));
+    rmask_release(lines), rmask_release(exceptions);
+    twin_free(toggled);
+    free(text);
+    return made;
+}
 
 rmask_status with_mask(const twin *t, const rmask_allocator *allocator, rmask_status (*use)(const rmask *mask, void *context),
                        void *context)
