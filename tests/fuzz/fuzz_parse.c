@@ -149,7 +149,7 @@ static void check_laws(const rmask *mask, const char *text, shape grid)
 static bool may_be_tried(const char *text, shape grid)
 {
     static const char *const many[] = {"random", "strided", "dilated", "local", "documents", "tree"};
-    if (strstr(text, "file")) return strpbrk(text, "/.") == NULL;
+    if (strstr(text, "file") && strpbrk(text, "/.")) return false;
     for (size_t i = 0; grid.rows == INT32_MAX && i < sizeof many / sizeof *many; i++)
         if (strstr(text, many[i])) return false;
     return true;
